@@ -1,0 +1,102 @@
+"""Medians, ratios and tables."""
+
+from statistics import median
+
+BEGIN = "<!-- bench/run --write replaces from here -->\n"
+END = "<!-- bench/run --write replaces up to here -->\n"
+MIB = 1 << 20
+HEADER = (
+    "| tool | MB per CPU-second (min–max) | messages per CPU-second | wall MB/s | peak RSS "
+    "| share of `limit` | weir is |\n|:--|--:|--:|--:|--:|--:|--:|\n"
+)
+
+
+def summarise(tool, runs):
+    """The numbers of one tool at one size. MB are 10^6 bytes of payload."""
+    rates = [run.bytes / 1e6 / run.cpu_s for run in runs]
+    return {
+        "tool": tool.name,
+        "title": tool.title,
+        "runs": [vars(run) for run in runs],
+        "rate": median(rates),
+        "rate_min": min(rates),
+        "rate_max": max(rates),
+        "messages": median(run.messages / run.cpu_s for run in runs),
+        "wall": median(run.bytes / 1e6 / run.wall_s for run in runs),
+        "rss": median(run.rss_bytes for run in runs),
+        "source_load": max(run.source_cpu_s / run.cpu_s for run in runs),
+    }
+
+
+def number(value):
+    """Three digits that count, and no more than the noise allows."""
+    if value >= 999.5:
+        return f"{value:.0f}"
+    return f"{value:.{0 if value >= 99.5 else 1 if value >= 9.95 else 2}f}"
+
+
+def count(value):
+    return f"{number(value / 1e6)} M" if value >= 1e5 else f"{number(value / 1e3)} k"
+
+
+def rate_of(rows, name):
+    return next((row["rate"] for row in rows if row["tool"] == name), None)
+
+
+def ratio(value, base, form):
+    return form.format(value / base) if value and base else "–"
+
+
+def line(row, limit, weir):
+    cells = [
+        row["title"],
+        f"{number(row['rate'])} ({number(row['rate_min'])}–{number(row['rate_max'])})",
+        count(row["messages"]),
+        number(row["wall"]),
+        f"{row['rss'] / MIB:.1f} MiB",
+        ratio(row["rate"], limit, "{:.2f}"),
+        "" if row["tool"] == "weir" else ratio(weir, row["rate"], "{:.2f} ×"),
+    ]
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def table(title, rows):
+    limit, weir = rate_of(rows, "limit"), rate_of(rows, "weir")
+    return f"### {title}\n\n" + HEADER + "".join(line(row, limit, weir) for row in rows)
+
+
+def about_table(about):
+    lines = [f"| {name} | {value} |\n" for name, value in about.items()]
+    return "| | |\n|:--|:--|\n" + "".join(lines)
+
+
+def rss_table(runs):
+    lines = [
+        f"| {title} | {run.rss_bytes / MIB:.1f} MiB | {run.wall_s:.1f} s | {run.cpu_s:.1f} s |\n"
+        for title, run in runs.items()
+    ]
+    header = "| capture | peak RSS | wall | CPU |\n|:--|--:|--:|--:|\n"
+    return "### Memory of weir\n\n" + header + "".join(lines)
+
+
+def source_note(results):
+    """The source must be cheaper than the receivers, or it is what the wall rates measure."""
+    highest = max(row["source_load"] for rows in results.values() for row in rows)
+    return f"The source took at most {highest:.2f} of the CPU time of the receiver, in any run.\n"
+
+
+def text(about, results, memory):
+    parts = [about_table(about), *(table(title, rows) for title, rows in results.items())]
+    if memory:
+        parts.append(rss_table(memory))
+    return "\n".join([*parts, source_note(results)])
+
+
+def write(path, about, results, memory):
+    with open(path, encoding="utf-8") as file:
+        before, _, rest = file.read().partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise OSError(f"{path}: the two lines that enclose the tables are not there")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{before}{BEGIN}\n{text(about, results, memory)}\n{END}{after}")

@@ -1,0 +1,170 @@
+/* libweir: captures a WebSocket stream into temporary files and hands them on.
+ *
+ *	struct weir_capture *capture = NULL;
+ *	struct weir_capture_options options = {
+ *		.url = "ws://127.0.0.1:9001/",
+ *		.to = WEIR_TO_CALLBACK,
+ *		.on_segment = count_lines,
+ *	};
+ *	enum weir_outcome r = weir_capture_new(&options, &capture);
+ *	if (r == WEIR_DONE)
+ *		r = weir_capture_run(capture);
+ *	if (r != WEIR_DONE)
+ *		fprintf(stderr, "%s\n", weir_capture_message(capture));
+ *	weir_capture_free(capture);
+ *
+ * What arrives goes into segments: files in a directory, the spool, of which docs/format.md tells
+ * the form. A segment that is full is handed on, and deleted when whoever got it says that it is
+ * done with it. What was not handed on stays on the disk.
+ *
+ * Sizes are bytes, times nanoseconds. In options, 0 or NULL is the default of each. The library
+ * never prints, exits or installs a signal handler; SIGPIPE should be ignored by who uses
+ * WEIR_TO_STREAM with a pipe. */
+#ifndef WEIR_H
+#define WEIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WEIR_API __attribute__((visibility("default")))
+
+/* The version of the library, "1.2.3". Never freed. */
+WEIR_API const char *weir_version(void);
+
+/* How a capture ended; the command's exit code is the same number. Where two are true, the larger
+ * one is told. */
+enum weir_outcome {
+	WEIR_DONE = 0,	       /* all that was captured was handed on, or stays as was asked */
+	WEIR_KEPT = 1,	       /* some segments were not done with: they are still in the spool */
+	WEIR_USAGE = 2,	       /* an option cannot be right */
+	WEIR_NOT_CONNECTED = 3, /* no connection, or no WebSocket at the other end of it */
+	WEIR_BROKEN = 4,       /* the connection was lost, or the server broke the protocol */
+	WEIR_STORAGE = 5,      /* the spool could not be opened, or written to */
+	WEIR_ABORTED = 6,      /* weir_capture_stop() was called twice */
+};
+
+/* A segment that is handed on. Strings and struct are valid during the call alone. */
+struct weir_segment {
+	const char *spool; /* absolute paths: of the directory, */
+	const char *data;  /* the payloads, each followed by a newline, */
+	const char *index; /* and what is known of each of them */
+	uint64_t first_seq;
+	uint64_t last_seq;
+	uint64_t messages;
+	uint64_t bytes;		/* of the payloads */
+	uint64_t first_time_ns; /* when the first and last message came, since 1970 */
+	uint64_t last_time_ns;
+};
+
+/* Where segments go. */
+enum weir_destination {
+	WEIR_TO_SPOOL = 0, /* nowhere: they stay */
+	WEIR_TO_COMMAND,   /* options.command, run once for each, one after the other */
+	WEIR_TO_CALLBACK,  /* options.on_segment */
+	WEIR_TO_STREAM,	   /* options.stream_fd gets the data as it is captured, before it is sealed */
+};
+
+/* What is going on, and what went on. */
+struct weir_stats {
+	uint64_t elapsed_ns;	  /* since weir_capture_run() */
+	uint64_t messages;	  /* captured */
+	uint64_t bytes;		  /* of their payloads */
+	uint64_t wire_bytes;	  /* received, frame headers and control frames too */
+	uint64_t segments;	  /* sealed */
+	uint64_t acked;		  /* segments done with, and deleted */
+	uint64_t kept;		  /* segments not done with */
+	uint64_t backlog_segments; /* sealed, still to be handed on */
+	uint64_t disk_bytes;	  /* held by the spool now */
+	uint64_t disk_peak_bytes; /* the most it ever held */
+	uint64_t cut_bytes;	  /* of a message that the end of the connection tore off */
+	uint16_t close_code;	  /* the server's; 0: none, 1005: a Close without a code */
+	bool connected;
+	bool ended_by_server; /* nobody here asked for the end */
+	bool blocked; /* not reading, until there is room under disk_max */
+};
+
+struct weir_capture_options {
+	const char *url;	    /* ws://HOST[:PORT][/PATH][?QUERY] */
+	const char *const *headers; /* "Name: value", added to the request */
+	size_t header_count;
+	const char *const *sends; /* text messages to send once connected */
+	size_t send_count;
+	uint64_t connect_timeout_ns; /* 30 s */
+
+	const char *spool;  /* a directory to keep the spool in, made when it is missing; NULL: a */
+	const char *dir;    /* temporary one in here (tempfile_gettempdir()), whose name begins */
+	const char *prefix; /* with this ("weir-") */
+	const char *suffix; /* and ends with this */
+
+	uint64_t segment_bytes;	   /* a segment is sealed at this size (64 MiB), */
+	uint64_t segment_messages; /* with so many messages (no limit), */
+	uint64_t segment_age_ns;   /* or at this age (no limit) */
+	uint64_t disk_max;	   /* disk space of all segments (no limit); at it, reading stops */
+
+	uint64_t messages_max; /* the capture ends with this message, */
+	uint64_t bytes_max;    /* with the one that reaches so many payload bytes, */
+	uint64_t duration_ns;  /* or after this time (each: no limit) */
+
+	enum weir_destination to;
+	char *const *command; /* ends with NULL; "{}" in it stands for the path of the data, which
+				 is its standard input otherwise */
+	int stream_fd;
+
+	/* Returns 0 when it is done with the segment, which is deleted then; else it is kept. */
+	int (*on_segment)(const struct weir_segment *segment, void *data);
+
+	/* A segment was kept: the command ended with `wait_status` (wait(2)), or could not be
+	 * started, −errno. May be NULL. */
+	void (*on_kept)(const struct weir_segment *segment, int wait_status, void *data);
+
+	/* Called every `tick_ns`. May be NULL. */
+	void (*on_tick)(const struct weir_stats *stats, void *data);
+	uint64_t tick_ns;
+
+	void *data; /* for the three above */
+};
+
+struct weir_capture;
+
+/* Opens the spool; nothing is connected yet. *ret_capture is set in any case but that of no memory
+ * (WEIR_STORAGE and NULL), so that weir_capture_message() can be asked. What the options point to
+ * must stay until weir_capture_free(). Returns WEIR_DONE, WEIR_USAGE or WEIR_STORAGE. */
+WEIR_API enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
+					    struct weir_capture **ret_capture);
+
+/* Captures until the server closes, a limit is reached or weir_capture_stop() is called, then waits
+ * until everything was handed on. To be called once. Returns an enum weir_outcome. */
+WEIR_API enum weir_outcome weir_capture_run(struct weir_capture *capture);
+
+/* Ends a run in good order; the second call ends it at once. May be called from another thread and
+ * from a signal handler. */
+WEIR_API void weir_capture_stop(struct weir_capture *capture);
+
+WEIR_API struct weir_stats weir_capture_stats(const struct weir_capture *capture);
+
+/* Why the outcome was not WEIR_DONE, for people: what failed, on what, why. "" if nothing did. */
+WEIR_API const char *weir_capture_message(const struct weir_capture *capture);
+
+/* Where the spool is, or was; NULL if there was none. */
+WEIR_API const char *weir_capture_spool(const struct weir_capture *capture);
+
+/* Whether the spool is still there: named ones always are, temporary ones while they hold
+ * anything. */
+WEIR_API bool weir_capture_spool_exists(const struct weir_capture *capture);
+
+/* The URL without its query, which may hold secrets. */
+WEIR_API const char *weir_capture_url(const struct weir_capture *capture);
+
+/* NULL is fine. A temporary spool that holds nothing is removed. */
+WEIR_API void weir_capture_free(struct weir_capture *capture);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

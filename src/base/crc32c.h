@@ -1,0 +1,15 @@
+/* CRC32C (Castagnoli, RFC 3720 appendix B.4), the checksum of every record in a spool. */
+#ifndef WEIR_BASE_CRC32C_H
+#define WEIR_BASE_CRC32C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Continues `crc` (0 to begin) over `size` bytes: crc32c(crc32c(0, a), b) is that of a and b in a
+ * row. */
+uint32_t crc32c(uint32_t crc, const void *data, size_t size);
+
+/* The same, copying the bytes to `to` in the same pass. The two may not overlap. */
+uint32_t crc32c_copy(uint32_t crc, void *to, const void *from, size_t size);
+
+#endif

@@ -1,0 +1,16 @@
+/* Where no better variant was built, CRC32C is the portable one. */
+#include "base/crc32c.h"
+#include "base/crc32c_portable.h"
+
+#include <string.h>
+
+uint32_t crc32c(uint32_t crc, const void *data, size_t size)
+{
+	return crc32c_portable(crc, data, size);
+}
+
+uint32_t crc32c_copy(uint32_t crc, void *to, const void *from, size_t size)
+{
+	memcpy(to, from, size);
+	return crc32c_portable(crc, to, size);
+}

@@ -1,0 +1,16 @@
+/* Reads and writes that finish: interrupted and short calls are carried on. */
+#ifndef WEIR_BASE_IO_H
+#define WEIR_BASE_IO_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Writes all of it. 0, or −errno; then `*ret_done` (may be NULL) says how much was written before,
+ * and is set in either case. */
+int io_write_all(int fd, const void *data, size_t size, size_t *ret_done);
+
+/* Reads up to `size` bytes at `offset`, fewer only at the end of the file. Returns the count or
+ * −errno. */
+ssize_t io_pread_all(int fd, void *data, size_t size, off_t offset);
+
+#endif

@@ -1,0 +1,33 @@
+/* The word that producers and consumers of messages share: a piece of a message in memory. */
+#ifndef WEIR_BASE_MESSAGE_H
+#define WEIR_BASE_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum message_kind {
+	MESSAGE_TEXT = 1, /* valid UTF-8 */
+	MESSAGE_BINARY = 2,
+};
+
+/* A whole message, or a part of one that is still arriving. */
+struct message_piece {
+	uint8_t *data;
+	size_t size;
+	uint8_t kind; /* enum message_kind */
+	bool first;   /* a message begins with this piece */
+	bool last;    /* a message ends with it */
+};
+
+#define MESSAGE_BATCH_MAX 64
+
+/* What was found in one stretch of a receive buffer, in order. */
+struct message_batch {
+	size_t count;
+	uint64_t time_ns;    /* when it was received, since 1970 */
+	uint16_t connection; /* which connection of this run it came by */
+	struct message_piece pieces[MESSAGE_BATCH_MAX];
+};
+
+#endif

@@ -1,0 +1,150 @@
+/* getopt_long(3) finds the options; here the values get their types, and errors their words. */
+#include "cli/arguments.h"
+
+#include "base/units.h"
+#include "cli/say.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <string.h>
+
+#define HELP_VALUE 1000
+#define FIRST_VALUE 1001
+#define HELP_COLUMN 26
+
+static int add_to_list(struct argument_list *list, const char *text)
+{
+	const char **items = reallocarray(list->items, list->count + 1, sizeof(*items));
+
+	if (!items)
+		return -ENOMEM;
+	list->items = items;
+	list->items[list->count++] = text;
+	return 0;
+}
+
+static int set(const struct argument *argument, const char *text)
+{
+	switch (argument->kind) {
+	case ARGUMENT_FLAG:
+		*(bool *)argument->value = true;
+		return 0;
+	case ARGUMENT_TEXT:
+		*(const char **)argument->value = text;
+		return 0;
+	case ARGUMENT_LIST:
+		return add_to_list(argument->value, text);
+	case ARGUMENT_SIZE:
+		return units_parse_size(text, argument->value);
+	case ARGUMENT_TIME:
+		return units_parse_time(text, argument->value);
+	case ARGUMENT_COUNT:
+		return units_parse_count(text, argument->value);
+	}
+	return -EINVAL;
+}
+
+static const char *expected(enum argument_kind kind)
+{
+	switch (kind) {
+	case ARGUMENT_SIZE:
+		return "a size, such as 64MiB, 1.5GB or 100k";
+	case ARGUMENT_TIME:
+		return "a time, such as 500ms, 10s or 2h";
+	case ARGUMENT_COUNT:
+		return "a whole number";
+	default:
+		return "a value";
+	}
+}
+
+static enum arguments_result set_or_say(const struct usage *usage, const struct argument *argument,
+					const char *text)
+{
+	int r = set(argument, text);
+
+	if (r >= 0)
+		return ARGUMENTS_OK;
+	if (r == -ENOMEM)
+		say_error("out of memory");
+	else if (r == -ERANGE)
+		say_error("--%s: \"%s\" is too large", argument->name, text);
+	else
+		say_error("--%s takes %s, not \"%s\"", argument->name, expected(argument->kind),
+			  text);
+	say_hint("see %s --help", usage->command);
+	return ARGUMENTS_ERROR;
+}
+
+static void print_help(const struct usage *usage)
+{
+	printf("Usage: %s %s\n\n%s\n\nOptions:\n", usage->command, usage->synopsis, usage->summary);
+	for (size_t i = 0; i < usage->count; i++) {
+		const struct argument *argument = &usage->arguments[i];
+		int width = printf("  --%s%s%s", argument->name, argument->metavar ? " " : "",
+				   argument->metavar ? argument->metavar : "");
+
+		printf("%*s%s\n", MAX(HELP_COLUMN - width, 2), "", argument->help);
+	}
+	printf("  --help%*sprint this\n", HELP_COLUMN - 8, "");
+	if (usage->more)
+		printf("\n%s\n", usage->more);
+}
+
+static struct option *make_options(const struct usage *usage)
+{
+	struct option *options = calloc(usage->count + 2, sizeof(*options));
+
+	if (!options)
+		return NULL;
+	for (size_t i = 0; i < usage->count; i++)
+		options[i] = (struct option){
+			.name = usage->arguments[i].name,
+			.has_arg = usage->arguments[i].kind == ARGUMENT_FLAG ? no_argument
+									     : required_argument,
+			.val = FIRST_VALUE + (int)i,
+		};
+	options[usage->count] = (struct option){.name = "help", .val = HELP_VALUE};
+	return options;
+}
+
+static enum arguments_result say_unknown(const struct usage *usage, int found, char *const *argv)
+{
+	if (found == ':')
+		say_error("%s needs a value", argv[optind - 1]);
+	else if (optopt >= FIRST_VALUE && optopt < FIRST_VALUE + (int)usage->count)
+		say_error("--%s takes no value", usage->arguments[optopt - FIRST_VALUE].name);
+	else if (optopt > 0 && optopt < 256)
+		say_error("there is no option -%c", optopt);
+	else
+		say_error("there is no option %s", argv[optind - 1]);
+	say_hint("see %s --help", usage->command);
+	return ARGUMENTS_ERROR;
+}
+
+enum arguments_result arguments_parse(const struct usage *usage, int argc, char **argv,
+				      int *ret_rest)
+{
+	CLEANUP_FREE struct option *options = make_options(usage);
+	enum arguments_result result = ARGUMENTS_OK;
+	int found;
+
+	if (!options) {
+		say_error("out of memory");
+		return ARGUMENTS_ERROR;
+	}
+	opterr = 0;
+	optind = 0; /* so that GNU getopt begins anew */
+	while (result == ARGUMENTS_OK &&
+	       (found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+		if (found == HELP_VALUE) {
+			print_help(usage);
+			return ARGUMENTS_HELP;
+		}
+		if (found < FIRST_VALUE)
+			return say_unknown(usage, found, argv);
+		result = set_or_say(usage, &usage->arguments[found - FIRST_VALUE], optarg);
+	}
+	*ret_rest = optind;
+	return result;
+}

@@ -1,0 +1,321 @@
+/*
+ * weir capture: options in, libweir runs, words out. The library does the work; here are the
+ * terminal, the signals and the exit code.
+ */
+#include "base/macro.h"
+#include "base/units.h"
+#include "cli/arguments.h"
+#include "cli/commands.h"
+#include "cli/say.h"
+#include "monitor/status.h"
+#include "process/command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <tempfile.h>
+#include <weir.h>
+
+#define TICK_NS 250000000u
+#define SEGMENT_AGE_NS UINT64_C(10000000000)
+#define COLUMNS_MAX 400
+#define EXIT_SIGNAL 128
+#define EXIT_CANNOT_EXECUTE 126
+#define EXIT_NOT_FOUND 127
+
+enum status_kind {
+	STATUS_NONE,
+	STATUS_LIVE,
+	STATUS_SUMMARY,
+	STATUS_JSON,
+};
+
+/* What is on the command line, and what is needed while it runs. */
+struct run {
+	struct weir_capture_options options;
+	struct argument_list headers, sends;
+	const char *status;
+	bool keep;
+	enum status_kind kind;
+	struct status_mark mark;
+	struct weir_capture *capture;
+};
+
+/* Signals interrupt anything, so they only leave a note with the library. */
+static struct weir_capture *volatile stopping;
+static volatile sig_atomic_t last_signal;
+
+static void on_signal(int number)
+{
+	last_signal = number;
+	if (stopping)
+		weir_capture_stop(stopping);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	sigaction(SIGHUP, &stop, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static size_t terminal_columns(void)
+{
+	struct winsize size;
+
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 2)
+		return 80;
+	return MIN((size_t)size.ws_col - 1, (size_t)COLUMNS_MAX);
+}
+
+static void on_tick(const struct weir_stats *stats, void *data)
+{
+	struct run *run = data;
+	struct tempfile_usage disk = {0};
+	char line[COLUMNS_MAX + 1];
+
+	tempfile_disk_usage(weir_capture_spool(run->capture), &disk);
+	say_live(status_line(line, terminal_columns(), stats, &run->mark, disk.free));
+	run->mark = (struct status_mark){
+		.elapsed_ns = stats->elapsed_ns,
+		.messages = stats->messages,
+		.bytes = stats->bytes,
+	};
+}
+
+static void on_kept(const struct weir_segment *segment, int status, void *data)
+{
+	const struct run *run = data;
+	const char *program = run->options.command ? run->options.command[0] : "the command";
+	char why[96];
+
+	if (status < 0)
+		snprintf(why, sizeof(why), "cannot be run: %s", strerror(-status));
+	else if (WIFSIGNALED(status))
+		snprintf(why, sizeof(why), "was killed by signal %d (%s)", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)));
+	else
+		snprintf(why, sizeof(why), "ended with exit code %d", WEXITSTATUS(status));
+	say_error("%s %s for %s (%" PRIu64 " messages, which are kept)", program, why,
+		  segment->data, segment->messages);
+}
+
+static int choose_status(struct run *run)
+{
+	static const char *const names[] = {"none", "live", "summary", "json"};
+
+	run->kind = isatty(STDERR_FILENO) ? STATUS_LIVE : STATUS_SUMMARY;
+	if (!run->status || strcmp(run->status, "auto") == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(run->status, names[i]) == 0) {
+			run->kind = (enum status_kind)i;
+			return 0;
+		}
+	}
+	say_error("--status takes auto, live, summary, json or none, not \"%s\"", run->status);
+	return WEIR_USAGE;
+}
+
+static int check_program(const char *program)
+{
+	switch (command_check(program)) {
+	case 0:
+		return 0;
+	case -ENOENT:
+		say_error("the command \"%s\" was not found; nothing was captured", program);
+		return EXIT_NOT_FOUND;
+	default:
+		say_error("the command \"%s\" cannot be executed; nothing was captured", program);
+		return EXIT_CANNOT_EXECUTE;
+	}
+}
+
+static int choose_destination(struct run *run, char **command)
+{
+	struct weir_capture_options *options = &run->options;
+
+	if (command && run->keep) {
+		say_error("--keep leaves everything in the spool: it does not go with a COMMAND");
+		return WEIR_USAGE;
+	}
+	if (command && !*command) {
+		say_error("there is no COMMAND behind --");
+		return WEIR_USAGE;
+	}
+	options->stream_fd = STDOUT_FILENO;
+	if (command)
+		options->to = WEIR_TO_COMMAND;
+	else if (!run->keep && !isatty(STDOUT_FILENO))
+		options->to = WEIR_TO_STREAM;
+	options->command = command;
+	return command ? check_program(*command) : 0;
+}
+
+static const char *end_name(enum weir_outcome outcome, const struct weir_stats *stats)
+{
+	if (outcome >= WEIR_NOT_CONNECTED && outcome != WEIR_ABORTED)
+		return "failed";
+	if (last_signal)
+		return "signal";
+	return stats->ended_by_server ? "closed" : "limit";
+}
+
+static void report(struct run *run, enum weir_outcome outcome)
+{
+	struct weir_stats stats = weir_capture_stats(run->capture);
+	bool exists = weir_capture_spool_exists(run->capture);
+	struct status_names names = {
+		.url = weir_capture_url(run->capture),
+		.spool = exists ? weir_capture_spool(run->capture) : "",
+		.end = end_name(outcome, &stats),
+	};
+
+	say_live("");
+	if (outcome != WEIR_DONE)
+		say_error("%s", weir_capture_message(run->capture));
+	if (run->kind == STATUS_LIVE || run->kind == STATUS_SUMMARY)
+		status_summary(stderr, &stats);
+	if (run->kind == STATUS_JSON)
+		status_json(stderr, &stats, &names);
+	if (exists && stats.disk_bytes > 0 && run->kind != STATUS_NONE && run->kind != STATUS_JSON)
+		fprintf(stderr, "spool      %s (weir cat prints it)\n", names.spool);
+}
+
+/* Runs a capture whose options are complete. Returns the exit code. */
+static int capture(struct run *run)
+{
+	enum weir_outcome outcome = weir_capture_new(&run->options, &run->capture);
+
+	if (!run->capture) {
+		say_error("out of memory");
+		return WEIR_STORAGE;
+	}
+	if (outcome == WEIR_DONE) {
+		stopping = run->capture;
+		catch_signals();
+		outcome = weir_capture_run(run->capture);
+		report(run, outcome);
+	} else {
+		say_error("%s", weir_capture_message(run->capture));
+	}
+	stopping = NULL;
+	weir_capture_free(run->capture);
+	return outcome == WEIR_ABORTED ? EXIT_SIGNAL + last_signal : (int)outcome;
+}
+
+static int check_url(int count, char *const *urls)
+{
+	if (count == 1)
+		return 0;
+	if (count == 0)
+		say_error("which URL? One is to be named: ws://HOST[:PORT][/PATH]");
+	else
+		say_error("\"%s\" is one URL too many: one source is captured at a time; the "
+			  "COMMAND stands behind --",
+			  urls[1]);
+	say_hint("see weir capture --help");
+	return WEIR_USAGE;
+}
+
+/* Where argv is cut in two: at "--", behind which the command stands. */
+static int find_separator(int argc, char **argv)
+{
+	int i = 1;
+
+	while (i < argc && strcmp(argv[i], "--") != 0)
+		i++;
+	return i;
+}
+
+static enum arguments_result parse(struct run *run, int argc, char **argv, int *ret_rest)
+{
+	struct weir_capture_options *o = &run->options;
+	const struct argument arguments[] = {
+		{"dir", ARGUMENT_TEXT, &o->dir, "DIR", "make the temporary spool in DIR"},
+		{"prefix", ARGUMENT_TEXT, &o->prefix, "TEXT", "begin its name with TEXT (weir-)"},
+		{"suffix", ARGUMENT_TEXT, &o->suffix, "TEXT", "end its name with TEXT"},
+		{"spool", ARGUMENT_TEXT, &o->spool, "DIR",
+		 "use the spool DIR, made when missing and kept; what is in it comes first"},
+		{"keep", ARGUMENT_FLAG, &run->keep, NULL, "hand nothing on: leave all in the spool"},
+		{"segment-size", ARGUMENT_SIZE, &o->segment_bytes, "SIZE",
+		 "seal a segment at this size (64MiB)"},
+		{"segment-age", ARGUMENT_TIME, &o->segment_age_ns, "TIME",
+		 "or at this age (10s; 0: never)"},
+		{"segment-messages", ARGUMENT_COUNT, &o->segment_messages, "N",
+		 "or with so many messages (0: no limit)"},
+		{"disk-max", ARGUMENT_SIZE, &o->disk_max, "SIZE",
+		 "stop reading while the spool holds this much (0: no limit)"},
+		{"messages", ARGUMENT_COUNT, &o->messages_max, "N", "end after N messages"},
+		{"bytes", ARGUMENT_SIZE, &o->bytes_max, "SIZE",
+		 "end with the message that reaches SIZE"},
+		{"duration", ARGUMENT_TIME, &o->duration_ns, "TIME", "end after TIME"},
+		{"send", ARGUMENT_LIST, &run->sends, "TEXT",
+		 "send TEXT once connected; may be repeated"},
+		{"header", ARGUMENT_LIST, &run->headers, "LINE",
+		 "add a header, \"Name: value\"; may be repeated"},
+		{"connect-timeout", ARGUMENT_TIME, &o->connect_timeout_ns, "TIME",
+		 "give up connecting after TIME (30s)"},
+		{"status", ARGUMENT_TEXT, &run->status, "WHAT",
+		 "auto, live, summary, json or none, on standard error"},
+	};
+	const struct usage usage = {
+		.command = "weir capture",
+		.synopsis = "URL [OPTIONS] [-- COMMAND [ARG...]]",
+		.summary = "Captures the WebSocket stream at URL into segments, and runs COMMAND for each.\n"
+			   "{} in COMMAND stands for the path of the segment's data, which is on standard\n"
+			   "input otherwise. Exit code 0 of COMMAND deletes the segment. Without COMMAND,\n"
+			   "messages go to standard output unless that is a terminal.",
+		.arguments = arguments,
+		.count = ARRAY_SIZE(arguments),
+		.more = "Exit codes: 0 done; 1 COMMAND failed, segments are kept; 2 usage; 3 no connection;\n"
+			"4 connection lost or protocol broken; 5 storage; 126, 127 COMMAND cannot be run;\n"
+			"128+N stopped at once by a second signal N.",
+	};
+
+	return arguments_parse(&usage, argc, argv, ret_rest);
+}
+
+static void run_donep(struct run *run)
+{
+	argument_list_donep(&run->headers);
+	argument_list_donep(&run->sends);
+}
+
+int command_capture(int argc, char **argv)
+{
+	int separator = find_separator(argc, argv), rest, code;
+	CLEANUP(run_done) struct run run = {
+		.options = {.segment_age_ns = SEGMENT_AGE_NS, .on_kept = on_kept, .tick_ns = TICK_NS},
+	};
+
+	switch (parse(&run, separator, argv, &rest)) {
+	case ARGUMENTS_HELP:
+		return 0;
+	case ARGUMENTS_ERROR:
+		return WEIR_USAGE;
+	case ARGUMENTS_OK:
+		break;
+	}
+	code = check_url(separator - rest, argv + rest);
+	if (code == 0)
+		code = choose_status(&run);
+	if (code == 0)
+		code = choose_destination(&run, separator < argc ? argv + separator + 1 : NULL);
+	if (code != 0)
+		return code;
+	run.options.url = argv[rest];
+	run.options.headers = run.headers.items;
+	run.options.header_count = run.headers.count;
+	run.options.sends = run.sends.items;
+	run.options.send_count = run.sends.count;
+	run.options.on_tick = run.kind == STATUS_LIVE ? on_tick : NULL;
+	run.options.data = &run;
+	return capture(&run);
+}

@@ -1,0 +1,60 @@
+/* One table of subcommands, and what to say when none of them is meant. */
+#include "base/macro.h"
+#include "cli/commands.h"
+#include "cli/say.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <weir.h>
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+	{"capture", command_capture, "save a WebSocket stream in temporary files and process it"},
+	{"cat", command_cat, "print what a spool holds"},
+	{"feed", command_feed, "serve a stream of made-up trades to try things with"},
+};
+
+static int print_help(void)
+{
+	printf("Usage: weir COMMAND [ARGUMENTS]\n\n"
+	       "Captures WebSocket streams into temporary files, hands them to a command, and gives\n"
+	       "the disk space back. Nothing captured is lost when something dies.\n\n"
+	       "Commands:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		printf("  %-10s%s\n", commands[i].name, commands[i].help);
+	printf("\nweir COMMAND --help tells more; weir --version prints the version.\n"
+	       "To begin with:\n\n"
+	       "  weir capture ws://HOST/PATH -- wc -l {}\n");
+	return 0;
+}
+
+/* A full disk behind standard output is only noticed when it is flushed. */
+static int check_output(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	say_error("cannot write to standard output");
+	return code == 0 ? WEIR_STORAGE : code;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		say_error("which command? There are capture, cat and feed");
+		say_hint("see weir --help");
+		return WEIR_USAGE;
+	}
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+		return check_output(print_help());
+	if (strcmp(argv[1], "--version") == 0)
+		return check_output(printf("weir %s\n", weir_version()) < 0);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return check_output(commands[i].run(argc - 1, argv + 1));
+	say_error("there is no command \"%s\"", argv[1]);
+	say_hint("see weir --help");
+	return WEIR_USAGE;
+}

@@ -1,0 +1,104 @@
+/* Snapshots in, text out: nothing here knows where the numbers come from or who reads the text. */
+#include "monitor/status.h"
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "base/units.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static uint64_t per_second(uint64_t count, uint64_t ns)
+{
+	return ns == 0 ? 0 : (uint64_t)((double)count * (double)NS_PER_S / (double)ns);
+}
+
+static const char *phase(const struct weir_stats *stats)
+{
+	if (stats->blocked)
+		return "  waiting for room on the disk";
+	return stats->connected ? "" : "  not connected";
+}
+
+const char *status_line(char *to, size_t columns, const struct weir_stats *stats,
+			const struct status_mark *since, uint64_t disk_free_bytes)
+{
+	uint64_t ns = stats->elapsed_ns - since->elapsed_ns;
+	char time[UNITS_TEXT_SIZE], count[UNITS_TEXT_SIZE], bytes[UNITS_TEXT_SIZE];
+	char rate[UNITS_TEXT_SIZE], byte_rate[UNITS_TEXT_SIZE], held[UNITS_TEXT_SIZE];
+	char free_text[UNITS_TEXT_SIZE], rss[UNITS_TEXT_SIZE];
+
+	snprintf(to, columns + 1,
+		 "%s  %s messages  %s  %s/s  %s/s  backlog %" PRIu64
+		 "  disk %s held, %s free  memory %s%s",
+		 units_format_time(stats->elapsed_ns, time),
+		 units_format_count(stats->messages, count), units_format_size(stats->bytes, bytes),
+		 units_format_count(per_second(stats->messages - since->messages, ns), rate),
+		 units_format_size(per_second(stats->bytes - since->bytes, ns), byte_rate),
+		 stats->backlog_segments, units_format_size(stats->disk_bytes, held),
+		 units_format_size(disk_free_bytes, free_text),
+		 units_format_size(memory_read().rss_bytes, rss), phase(stats));
+	return to;
+}
+
+void status_summary(FILE *to, const struct weir_stats *stats)
+{
+	char a[UNITS_TEXT_SIZE], b[UNITS_TEXT_SIZE], c[UNITS_TEXT_SIZE];
+
+	fprintf(to, "captured   %s messages, %s, in %s\n", units_format_count(stats->messages, a),
+		units_format_size(stats->bytes, b), units_format_time(stats->elapsed_ns, c));
+	fprintf(to, "rates      %s messages/s, %s/s\n",
+		units_format_count(per_second(stats->messages, stats->elapsed_ns), a),
+		units_format_size(per_second(stats->bytes, stats->elapsed_ns), b));
+	fprintf(to,
+		"segments   %" PRIu64 " sealed, %" PRIu64 " processed, %" PRIu64
+		" kept after a failure, %" PRIu64 " left\n",
+		stats->segments, stats->acked, stats->kept, stats->backlog_segments);
+	fprintf(to, "disk       %s held at the peak, %s now\n",
+		units_format_size(stats->disk_peak_bytes, a), units_format_size(stats->disk_bytes, b));
+	fprintf(to, "memory     %s at the peak\n",
+		units_format_size(memory_read().peak_rss_bytes, a));
+	if (stats->close_code)
+		fprintf(to, "close      the server's code was %u\n", stats->close_code);
+	if (stats->cut_bytes)
+		fprintf(to, "cut        %s of an unfinished message do not count\n",
+			units_format_size(stats->cut_bytes, a));
+}
+
+static void put_number(FILE *to, const char *name, uint64_t value)
+{
+	fprintf(to, "\"%s\":%" PRIu64 ",", name, value);
+}
+
+static void put_text(FILE *to, const char *name, const char *text, const char *behind)
+{
+	fprintf(to, "\"%s\":\"", name);
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			fprintf(to, "\\%c", *text);
+		else if ((unsigned char)*text < ' ')
+			fprintf(to, "\\u%04x", (unsigned)*text);
+		else
+			putc(*text, to);
+	}
+	fprintf(to, "\"%s", behind);
+}
+
+void status_json(FILE *to, const struct weir_stats *stats, const struct status_names *names)
+{
+	putc('{', to);
+	put_number(to, "messages", stats->messages);
+	put_number(to, "bytes", stats->bytes);
+	put_number(to, "wire_bytes", stats->wire_bytes);
+	put_number(to, "duration_ns", stats->elapsed_ns);
+	put_number(to, "segments", stats->segments);
+	put_number(to, "acked", stats->acked);
+	put_number(to, "kept", stats->kept);
+	put_number(to, "peak_disk_bytes", stats->disk_peak_bytes);
+	put_number(to, "peak_rss_bytes", memory_read().peak_rss_bytes);
+	put_number(to, "close_code", stats->close_code);
+	put_number(to, "cut_bytes", stats->cut_bytes);
+	put_text(to, "url", names->url, ",");
+	put_text(to, "spool", names->spool, ",");
+	put_text(to, "end", names->end, "}\n");
+}

@@ -1,0 +1,279 @@
+/*
+ * One segment is out at a time, `current`. A command gets it as a file and is waited for, a
+ * callback is called, a stream is written. The stream is special in that it need not wait for the
+ * seal: it follows the segment that is still being written, up to what is captured of it, so that a
+ * reader sees a message when it comes and not when 64 MiB are full.
+ */
+#include "pipeline/delivery.h"
+
+#include "process/command.h"
+#include "sink/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+struct delivery {
+	struct loop *loop;
+	struct spool *spool;
+	const struct weir_capture_options *options;
+	delivery_progress *progress;
+	void *data;
+	struct segment *current;
+	struct command *command;
+	struct stream *stream;
+	bool following; /* the stream shows the segment that is being written */
+	bool broken;	/* the stream is gone */
+};
+
+/* What the public API says of a segment. */
+struct public_segment {
+	struct weir_segment segment;
+	char *data, *index;
+};
+
+static void public_segment_donep(struct public_segment *public)
+{
+	free(public->data);
+	free(public->index);
+}
+
+static char *file_path(const struct spool *spool, uint64_t seq, const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE], *path;
+
+	if (asprintf(&path, "%s/%s", spool_path(spool), format_name(name, seq, suffix)) < 0)
+		return NULL;
+	return path;
+}
+
+static int make_public(const struct delivery *delivery, struct public_segment *public)
+{
+	const struct segment *segment = delivery->current;
+
+	public->data = file_path(delivery->spool, segment->first_seq, FORMAT_DATA_SUFFIX);
+	public->index = file_path(delivery->spool, segment->first_seq, FORMAT_INDEX_SUFFIX);
+	public->segment = (struct weir_segment){
+		.spool = spool_path(delivery->spool),
+		.data = public->data,
+		.index = public->index,
+		.first_seq = segment->first_seq,
+		.last_seq = segment->first_seq + MAX(segment->records, 1u) - 1,
+		.messages = segment->messages,
+		.bytes = segment->bytes,
+		.first_time_ns = segment->first_time_ns,
+		.last_time_ns = segment->last_time_ns,
+	};
+	return public->data && public->index ? 0 : -ENOMEM;
+}
+
+static int acknowledge(struct delivery *delivery)
+{
+	return spool_ack(delivery->spool, TAKE_PTR(delivery->current));
+}
+
+/* Leaves the current segment on the disk and tells why. */
+static int keep(struct delivery *delivery, int wait_status)
+{
+	CLEANUP(public_segment_done) struct public_segment public = {.data = NULL};
+	int r = make_public(delivery, &public);
+
+	if (r >= 0 && delivery->options->on_kept)
+		delivery->options->on_kept(&public.segment, wait_status, delivery->options->data);
+	spool_keep(delivery->spool, TAKE_PTR(delivery->current));
+	return r;
+}
+
+static int on_command_ended(void *data, int wait_status)
+{
+	struct delivery *delivery = data;
+	int r;
+
+	command_free(TAKE_PTR(delivery->command));
+	r = wait_status == 0 ? acknowledge(delivery) : keep(delivery, wait_status);
+	if (r >= 0)
+		r = delivery_kick(delivery);
+	return r < 0 ? r : delivery->progress(delivery->data, 0);
+}
+
+/* Gives the current segment to the command or the callback. */
+static int hand_out(struct delivery *delivery)
+{
+	CLEANUP(public_segment_done) struct public_segment public = {.data = NULL};
+	const struct weir_capture_options *options = delivery->options;
+	int r = make_public(delivery, &public);
+
+	if (r < 0)
+		return r;
+	if (options->to == WEIR_TO_CALLBACK) {
+		r = options->on_segment(&public.segment, options->data);
+		return r == 0 ? acknowledge(delivery) : keep(delivery, r);
+	}
+	r = command_start(delivery->loop, options->command, &public.segment, on_command_ended,
+			  delivery, &delivery->command);
+	return r < 0 ? keep(delivery, r) : 0;
+}
+
+/* Takes segments until one is out, or none is left. */
+static int deliver_segments(struct delivery *delivery)
+{
+	int r = 0;
+
+	while (r >= 0 && !delivery->current) {
+		delivery->current = spool_take(delivery->spool);
+		if (!delivery->current)
+			break;
+		if (!delivery->current->counted)
+			r = segment_count(spool_dir_fd(delivery->spool), delivery->current);
+		if (r < 0)
+			r = keep(delivery, r);
+		else if (delivery->current->messages == 0)
+			r = acknowledge(delivery);
+		else
+			r = hand_out(delivery);
+	}
+	return r;
+}
+
+static int open_data(struct delivery *delivery, uint64_t first_seq)
+{
+	char name[FORMAT_NAME_SIZE];
+	int fd = openat(spool_dir_fd(delivery->spool),
+			format_name(name, first_seq, FORMAT_DATA_SUFFIX),
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return -errno;
+	stream_begin(delivery->stream, fd);
+	return 0;
+}
+
+/* The current segment is sealed: all of its file is to go out. */
+static int stream_current(struct delivery *delivery)
+{
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
+
+	format_name(name, delivery->current->first_seq, FORMAT_DATA_SUFFIX);
+	if (fstatat(spool_dir_fd(delivery->spool), name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return stream_extend(delivery->stream, (uint64_t)status.st_size);
+}
+
+/* Shows the stream as much as is captured of the segment that is being written. */
+static int follow(struct delivery *delivery)
+{
+	struct spool_view view;
+	int r = 0;
+
+	if (!spool_view_open(delivery->spool, &view) || view.data_size == 0)
+		return 0;
+	if (!delivery->following)
+		r = open_data(delivery, view.first_seq);
+	if (r < 0)
+		return r;
+	delivery->following = true;
+	return stream_extend(delivery->stream, view.data_size);
+}
+
+static int deliver_stream(struct delivery *delivery)
+{
+	int r = 0;
+
+	while (r >= 0) {
+		if (!delivery->current) {
+			delivery->current = spool_take(delivery->spool);
+			if (!delivery->current)
+				return follow(delivery);
+			if (!delivery->following)
+				r = open_data(delivery, delivery->current->first_seq);
+			if (r >= 0)
+				r = stream_current(delivery);
+		}
+		if (r < 0 || !stream_is_done(delivery->stream))
+			return r;
+		delivery->following = false;
+		r = acknowledge(delivery);
+	}
+	return r;
+}
+
+/* The stream is gone: what is sealed, and what will be, stays. */
+static int keep_all(struct delivery *delivery)
+{
+	if (delivery->current)
+		spool_keep(delivery->spool, TAKE_PTR(delivery->current));
+	while ((delivery->current = spool_take(delivery->spool)))
+		spool_keep(delivery->spool, TAKE_PTR(delivery->current));
+	return 0;
+}
+
+int delivery_kick(struct delivery *delivery)
+{
+	switch (delivery->options->to) {
+	case WEIR_TO_SPOOL:
+		return 0;
+	case WEIR_TO_STREAM:
+		return delivery->broken ? keep_all(delivery) : deliver_stream(delivery);
+	default:
+		return deliver_segments(delivery);
+	}
+}
+
+static int on_stream_idle(void *data, int error)
+{
+	struct delivery *delivery = data;
+	int r;
+
+	delivery->broken = error < 0;
+	r = delivery_kick(delivery);
+	return r < 0 ? r : delivery->progress(delivery->data, error);
+}
+
+int delivery_new(struct loop *loop, struct spool *spool, const struct weir_capture_options *options,
+		 delivery_progress *progress, void *data, struct delivery **ret_delivery)
+{
+	CLEANUP(delivery_free) struct delivery *delivery = calloc(1, sizeof(*delivery));
+	int r = 0;
+
+	if (!delivery)
+		return -ENOMEM;
+	*delivery = (struct delivery){
+		.loop = loop,
+		.spool = spool,
+		.options = options,
+		.progress = progress,
+		.data = data,
+	};
+	if (options->to == WEIR_TO_STREAM)
+		r = stream_new(loop, options->stream_fd, on_stream_idle, delivery,
+			       &delivery->stream);
+	if (r < 0)
+		return r;
+	*ret_delivery = TAKE_PTR(delivery);
+	return 0;
+}
+
+void delivery_free(struct delivery *delivery)
+{
+	if (!delivery)
+		return;
+	command_free(delivery->command);
+	stream_free(delivery->stream);
+	free(delivery->current);
+	free(delivery);
+}
+
+bool delivery_is_idle(const struct delivery *delivery)
+{
+	if (delivery->current)
+		return false;
+	return !delivery->stream || delivery->broken || stream_is_done(delivery->stream);
+}
+
+void delivery_abort(struct delivery *delivery)
+{
+	command_signal(delivery->command, SIGTERM);
+}

@@ -1,0 +1,163 @@
+/*
+ * The one place where sentences are made. Everything below hands up codes; here it is known what
+ * was attempted, on what, and what somebody can do about it.
+ */
+#include "pipeline/fault.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+void fault_set(struct fault *fault, enum weir_outcome outcome, const char *format, ...)
+{
+	va_list arguments;
+
+	if (outcome <= fault->outcome)
+		return;
+	fault->outcome = outcome;
+	va_start(arguments, format);
+	vsnprintf(fault->message, sizeof(fault->message), format, arguments);
+	va_end(arguments);
+}
+
+static void set_dial(struct fault *fault, const char *url, const struct client_end *end)
+{
+	switch (end->transport_error) {
+	case TRANSPORT_RESOLVE:
+		fault_set(fault, WEIR_NOT_CONNECTED,
+			  "cannot connect to %s: the host name cannot be resolved (%s); check its "
+			  "spelling and the network",
+			  url, end->detail);
+		break;
+	case TRANSPORT_CONNECT:
+		fault_set(fault, WEIR_NOT_CONNECTED,
+			  "cannot connect to %s: nobody answers there (%s); is the server running?",
+			  url, end->detail);
+		break;
+	default:
+		fault_set(fault, WEIR_NOT_CONNECTED, "cannot connect to %s: %s", url, end->detail);
+	}
+}
+
+static void set_refused(struct fault *fault, const char *url, const struct client_end *end)
+{
+	const struct handshake_response *response = &end->response;
+
+	if (end->handshake_error != HANDSHAKE_STATUS)
+		fault_set(fault, WEIR_NOT_CONNECTED, "no WebSocket at %s: the server %s", url,
+			  handshake_error_text(end->handshake_error));
+	else if (response->status >= 300 && response->status <= 399 && response->location[0])
+		fault_set(fault, WEIR_NOT_CONNECTED,
+			  "%s redirects: the server answered %d %s, to %s; redirects are not "
+			  "followed, so give that URL if you trust it",
+			  url, response->status, response->reason, response->location);
+	else
+		fault_set(fault, WEIR_NOT_CONNECTED,
+			  "no WebSocket at %s: the server answered %d %s instead of 101 Switching "
+			  "Protocols; check the path, and whether a --header is missing",
+			  url, response->status, response->reason);
+}
+
+static void set_lost(struct fault *fault, const char *url, const struct client_end *end)
+{
+	const char *why = end->error < 0 ? strerror(-end->error)
+					 : "the server ended the stream without a Close";
+
+	if (end->cut)
+		fault_set(fault, WEIR_BROKEN,
+			  "lost the connection to %s in the middle of a message: %s; the %llu bytes "
+			  "that had come of it do not count",
+			  url, why, (unsigned long long)end->cut_bytes);
+	else
+		fault_set(fault, WEIR_BROKEN, "lost the connection to %s: %s", url, why);
+}
+
+static void set_closed(struct fault *fault, const char *url, const struct client_end *end)
+{
+	uint16_t code = end->close_code;
+
+	if (code == 1000 || code == 1001 || code == 1005)
+		return;
+	fault_set(fault, WEIR_BROKEN, "%s closed the connection with code %u%s%s", url, code,
+		  end->detail[0] ? ": " : "", end->detail);
+}
+
+void fault_set_connection(struct fault *fault, const char *url, const struct client_end *end)
+{
+	switch (end->kind) {
+	case CLIENT_DIAL:
+		return set_dial(fault, url, end);
+	case CLIENT_REFUSED:
+		return set_refused(fault, url, end);
+	case CLIENT_TIMEOUT:
+		return fault_set(fault, WEIR_NOT_CONNECTED,
+				 "cannot connect to %s: no answer in time; --connect-timeout gives "
+				 "it longer",
+				 url);
+	case CLIENT_HANGUP:
+		return fault_set(fault, WEIR_NOT_CONNECTED,
+				 "no WebSocket at %s: the server hung up during the handshake%s%s",
+				 url, end->error < 0 ? ": " : "",
+				 end->error < 0 ? strerror(-end->error) : "");
+	case CLIENT_VIOLATED:
+		return fault_set(fault, WEIR_BROKEN,
+				 "%s broke the WebSocket protocol: the server sent %s; what came "
+				 "before it is captured",
+				 url, frame_violation_text(end->violation));
+	case CLIENT_LOST:
+		return set_lost(fault, url, end);
+	case CLIENT_CLOSED:
+		return set_closed(fault, url, end);
+	case CLIENT_CLOSE_TIMEOUT:
+		return;
+	}
+}
+
+static const char *advice(int error)
+{
+	switch (-error) {
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		return "; choose another directory with --dir or --spool";
+	case ENOSPC:
+	case EDQUOT:
+		return "; free some space, or choose another disk with --dir or --spool";
+	case ENOENT:
+		return "; make the directory first, or choose another one";
+	case EMFILE:
+		return "; raise the limit of open files (ulimit -n)";
+	default:
+		return "";
+	}
+}
+
+void fault_set_spool(struct fault *fault, const struct weir_capture_options *options, int error)
+{
+	const char *path = options->spool ? options->spool : options->dir;
+
+	if (error == -EWOULDBLOCK)
+		fault_set(fault, WEIR_STORAGE,
+			  "the spool %s is in use by another process; wait for it to end, or choose "
+			  "another spool",
+			  path);
+	else if (error == -EMEDIUMTYPE)
+		fault_set(fault, WEIR_STORAGE,
+			  "%s is not a spool: it holds other files; choose an empty or a new "
+			  "directory",
+			  path);
+	else if (error == -EINVAL && !options->spool)
+		fault_set(fault, WEIR_USAGE, "--prefix and --suffix are parts of a name: they may "
+					     "not hold \"/\" or be \"..\"");
+	else
+		fault_set(fault, WEIR_STORAGE, "cannot open a spool in %s: %s%s",
+			  path ? path : "the directory for temporary files", strerror(-error),
+			  advice(error));
+}
+
+void fault_set_storage(struct fault *fault, const char *path, int error)
+{
+	fault_set(fault, WEIR_STORAGE,
+		  "cannot write to the spool %s: %s%s; everything captured before is safe", path,
+		  strerror(-error), advice(error));
+}

@@ -1,0 +1,29 @@
+/* What went wrong in a capture: which outcome it makes, and the sentence for people. */
+#ifndef WEIR_PIPELINE_FAULT_H
+#define WEIR_PIPELINE_FAULT_H
+
+#include "websocket/client.h"
+
+#include <weir.h>
+
+#define FAULT_MESSAGE_SIZE 1024
+
+struct fault {
+	enum weir_outcome outcome;
+	char message[FAULT_MESSAGE_SIZE];
+};
+
+/* Notes a fault, unless a more serious one was noted before; the first of equals stays. */
+void fault_set(struct fault *fault, enum weir_outcome outcome, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Notes what the end of a connection means when nobody here wanted it to end. */
+void fault_set_connection(struct fault *fault, const char *url, const struct client_end *end);
+
+/* Notes that opening a spool failed with −errno. */
+void fault_set_spool(struct fault *fault, const struct weir_capture_options *options, int error);
+
+/* Notes that writing to the spool at `path` failed with −errno. */
+void fault_set_storage(struct fault *fault, const char *path, int error);
+
+#endif

@@ -1,0 +1,49 @@
+/* What an option is when it is not given, and what it cannot be. */
+#include "pipeline/options.h"
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "spool/spool.h"
+#include "websocket/utf8.h"
+
+#include <string.h>
+
+#define CONNECT_TIMEOUT_NS (30 * NS_PER_S)
+#define SEGMENT_BYTES MIB(64)
+#define TICK_NS NS_PER_S
+
+static void check(const struct weir_capture_options *options, struct fault *fault)
+{
+	for (size_t i = 0; i < options->header_count; i++)
+		if (!handshake_header_is_valid(options->headers[i]))
+			fault_set(fault, WEIR_USAGE,
+				  "--header takes \"Name: value\" on one line, and none of the "
+				  "headers that the WebSocket handshake itself sets");
+	for (size_t i = 0; i < options->send_count; i++) {
+		const char *text = options->sends[i];
+
+		if (utf8_validate(UTF8_WHOLE, (const uint8_t *)text, strlen(text)) != UTF8_WHOLE)
+			fault_set(fault, WEIR_USAGE, "--send takes text in UTF-8");
+	}
+	if (options->disk_max > 0 && options->disk_max < SPOOL_DISK_MAX_MIN)
+		fault_set(fault, WEIR_USAGE, "--disk-max must be at least 4MiB");
+	if (options->spool && (options->dir || options->prefix || options->suffix))
+		fault_set(fault, WEIR_USAGE,
+			  "--spool names the directory: --dir, --prefix and --suffix, which make up "
+			  "a temporary one, do not go with it");
+}
+
+struct weir_capture_options options_complete(const struct weir_capture_options *options,
+					     struct fault *fault)
+{
+	struct weir_capture_options complete = *options;
+
+	check(options, fault);
+	if (complete.connect_timeout_ns == 0)
+		complete.connect_timeout_ns = CONNECT_TIMEOUT_NS;
+	if (complete.segment_bytes == 0)
+		complete.segment_bytes = SEGMENT_BYTES;
+	if (complete.tick_ns == 0)
+		complete.tick_ns = TICK_NS;
+	return complete;
+}

@@ -1,0 +1,164 @@
+/*
+ * posix_spawn(3) starts the command, a pidfd in the event loop says when it has ended. There is no
+ * SIGCHLD handler: that would be the application's.
+ */
+#include "process/command.h"
+
+#include "process/environment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+struct command {
+	struct loop *loop;
+	struct loop_source source;
+	command_ended *ended;
+	void *data;
+	pid_t pid;
+	int pidfd;
+};
+
+static int check_file(const char *path)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return errno == EACCES ? -EACCES : -ENOENT;
+	return S_ISREG(status.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
+}
+
+int command_check(const char *program)
+{
+	const char *path = getenv("PATH");
+	int result = -ENOENT;
+
+	if (strchr(program, '/'))
+		return check_file(program);
+	if (!path || *program == '\0')
+		path = *program == '\0' ? "" : "/bin:/usr/bin";
+	while (*path && result != 0) {
+		size_t length = strcspn(path, ":");
+		CLEANUP_FREE char *file = NULL;
+
+		if (asprintf(&file, "%.*s%s%s", (int)length, path, length ? "/" : "./", program) < 0) {
+			file = NULL;
+			return -ENOMEM;
+		}
+		if (check_file(file) != -ENOENT)
+			result = check_file(file);
+		path += length + (path[length] == ':');
+	}
+	return result;
+}
+
+static int on_end(void *data)
+{
+	struct command *command = data;
+	int status;
+
+	if (waitpid(command->pid, &status, WNOHANG) != command->pid)
+		return 0;
+	loop_remove(command->loop, &command->source);
+	command->pid = 0;
+	return command->ended(command->data, status);
+}
+
+/* Opens what the command reads: the data, unless it gets the path. */
+static int open_input(char *const *argv, const struct weir_segment *segment)
+{
+	const char *path = arguments_take_path(argv) ? "/dev/null" : segment->data;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void set_attributes(posix_spawnattr_t *attributes)
+{
+	sigset_t none, ours;
+
+	sigemptyset(&none);
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGPIPE);
+	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+						     POSIX_SPAWN_SETPGROUP);
+	posix_spawnattr_setsigmask(attributes, &none);
+	posix_spawnattr_setsigdefault(attributes, &ours);
+	posix_spawnattr_setpgroup(attributes, 0);
+}
+
+static int spawn(char *const *argv, char *const *environment, int input, pid_t *ret_pid)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	int r = posix_spawn_file_actions_init(&actions);
+
+	if (r != 0)
+		return -r;
+	posix_spawnattr_init(&attributes);
+	set_attributes(&attributes);
+	r = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+	if (r == 0)
+		r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, argv, environment);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&actions);
+	return -r;
+}
+
+static int watch(struct command *command)
+{
+	command->pidfd = pidfd_open(command->pid, 0);
+	if (command->pidfd < 0)
+		return -errno;
+	return loop_add(command->loop, &command->source, command->pidfd, EPOLLIN);
+}
+
+DEFINE_CLEANUP(struct command *, command_free);
+
+int command_start(struct loop *loop, char *const *argv, const struct weir_segment *segment,
+		  command_ended *ended, void *data, struct command **ret_command)
+{
+	CLEANUP(command_free) struct command *command = calloc(1, sizeof(*command));
+	CLEANUP(strings_free) char **arguments = arguments_new(argv, segment->data);
+	CLEANUP(strings_free) char **environment = environment_new(segment);
+	CLEANUP_FD int input = -1;
+	int r;
+
+	if (!command || !arguments || !environment)
+		return -ENOMEM;
+	*command = (struct command){.loop = loop, .ended = ended, .data = data, .pidfd = -1};
+	command->source = (struct loop_source){.callback = on_end, .data = command, .fd = -1};
+	input = open_input(argv, segment);
+	if (input < 0)
+		return input;
+	r = spawn(arguments, environment, input, &command->pid);
+	if (r >= 0)
+		r = watch(command);
+	if (r < 0)
+		return r;
+	*ret_command = TAKE_PTR(command);
+	return 0;
+}
+
+void command_signal(struct command *command, int signal)
+{
+	if (command && command->pid > 0)
+		kill(-command->pid, signal);
+}
+
+void command_free(struct command *command)
+{
+	if (!command)
+		return;
+	loop_remove(command->loop, &command->source);
+	close_fdp(&command->pidfd);
+	free(command);
+}

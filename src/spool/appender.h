@@ -1,0 +1,32 @@
+/* A file that only grows, with disk space reserved ahead of it. */
+#ifndef WEIR_SPOOL_APPENDER_H
+#define WEIR_SPOOL_APPENDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct appender {
+	int fd;		   /* the owner's */
+	uint64_t size;	   /* bytes written */
+	uint64_t reserved; /* bytes up to which space is reserved, or 0 */
+	bool no_reserving; /* the file system cannot */
+};
+
+/* Writes at the end. `spare` is how many bytes may be reserved beyond that. 0, or −errno; then the
+ * file may hold a part, which appender_cut() takes back. */
+int appender_write(struct appender *appender, const void *data, size_t size, uint64_t spare);
+
+/* Cuts the file back to `size` bytes, and gives back what was reserved. Errors: ftruncate(2)'s. */
+int appender_cut(struct appender *appender, uint64_t size);
+
+/* Gives back what was reserved and not used. */
+int appender_trim(struct appender *appender);
+
+/* The disk space that the file holds, reserved or written. */
+static inline uint64_t appender_held(const struct appender *appender)
+{
+	return appender->reserved > appender->size ? appender->reserved : appender->size;
+}
+
+#endif

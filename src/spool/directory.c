@@ -1,0 +1,114 @@
+/*
+ * Who holds the lock on the file "lock" owns the spool. The file is never deleted while the spool
+ * lives, since a lock on a deleted file would exclude nobody.
+ */
+#include "spool/directory.h"
+
+#include "base/macro.h"
+#include "spool/format.h"
+#include "spool/listing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <tempfile.h>
+
+#define DEFAULT_PREFIX "weir-"
+
+void directory_init(struct spool_directory *directory)
+{
+	*directory = (struct spool_directory){.fd = -1, .lock_fd = -1};
+}
+
+void directory_done(struct spool_directory *directory)
+{
+	close_fdp(&directory->lock_fd);
+	close_fdp(&directory->fd);
+	free(directory->path);
+	directory_init(directory);
+}
+
+static int lock(struct spool_directory *directory)
+{
+	directory->lock_fd = openat(directory->fd, FORMAT_LOCK_NAME,
+				    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (directory->lock_fd < 0)
+		return -errno;
+	return flock(directory->lock_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+}
+
+/* A directory that is neither empty nor a spool is somebody else's. */
+static int check_contents(const struct spool_directory *directory)
+{
+	CLEANUP(listing_done) struct listing listing = {0};
+	int r = listing_read(directory->fd, &listing);
+
+	if (r < 0)
+		return r;
+	return listing.foreign > 0 && !listing.has_lock && listing.count == 0 ? -EMEDIUMTYPE : 0;
+}
+
+static int open_at(struct spool_directory *directory, const char *path)
+{
+	directory->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory->fd < 0)
+		return -errno;
+	directory->path = realpath(path, NULL);
+	return directory->path ? 0 : -errno;
+}
+
+int directory_open(struct spool_directory *directory, const char *path)
+{
+	int r;
+
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	r = open_at(directory, path);
+	if (r >= 0)
+		r = check_contents(directory);
+	return r < 0 ? r : lock(directory);
+}
+
+int directory_make(struct spool_directory *directory, const char *dir, const char *prefix,
+		   const char *suffix)
+{
+	int r = tempfile_mkdir(&directory->path, .dir = dir, .suffix = suffix,
+			       .prefix = prefix ? prefix : DEFAULT_PREFIX);
+
+	if (r < 0)
+		return r;
+	directory->fd = open(directory->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = directory->fd < 0 ? -errno : lock(directory);
+	if (r < 0)
+		directory_remove(directory);
+	return r;
+}
+
+int directory_remove(struct spool_directory *directory)
+{
+	if (directory->fd >= 0 && unlinkat(directory->fd, FORMAT_LOCK_NAME, 0) < 0 &&
+	    errno != ENOENT)
+		return -errno;
+	return rmdir(directory->path) < 0 ? -errno : 0;
+}
+
+int directory_measure(const struct spool_directory *directory, struct segment *segment)
+{
+	char name[FORMAT_NAME_SIZE];
+	struct stat data, index;
+
+	format_name(name, segment->first_seq, FORMAT_DATA_SUFFIX);
+	if (fstatat(directory->fd, name, &data, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	format_name(name, segment->first_seq, FORMAT_INDEX_SUFFIX);
+	if (fstatat(directory->fd, name, &index, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	segment->disk_bytes = (uint64_t)(data.st_size + index.st_size);
+	segment->records = index.st_size < FORMAT_HEADER_SIZE
+				   ? 0
+				   : (uint64_t)(index.st_size - FORMAT_HEADER_SIZE) /
+					     FORMAT_ENTRY_SIZE;
+	return 0;
+}

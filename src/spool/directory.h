@@ -1,0 +1,30 @@
+/* The directory that a spool is: found or made, locked, measured, removed. */
+#ifndef WEIR_SPOOL_DIRECTORY_H
+#define WEIR_SPOOL_DIRECTORY_H
+
+#include "spool/segment.h"
+
+struct spool_directory {
+	char *path; /* absolute */
+	int fd;
+	int lock_fd;
+};
+
+void directory_init(struct spool_directory *directory);
+void directory_done(struct spool_directory *directory);
+
+/* The directory at `path`, made when it is missing. Errors: −EWOULDBLOCK (locked by another
+ * process), −EMEDIUMTYPE (it holds other things and no spool), −ENOMEM, those of mkdir(2), open(2). */
+int directory_open(struct spool_directory *directory, const char *path);
+
+/* A fresh one, as tempfile_mkdir() makes it. */
+int directory_make(struct spool_directory *directory, const char *dir, const char *prefix,
+		   const char *suffix);
+
+/* Removes the lock file and the directory, which must be empty otherwise. */
+int directory_remove(struct spool_directory *directory);
+
+/* Sets the number of records and the disk space of a sealed segment by the sizes of its files. */
+int directory_measure(const struct spool_directory *directory, struct segment *segment);
+
+#endif

@@ -1,0 +1,155 @@
+/*
+ * Little-endian integers at fixed places; the structs below are laid out so that they have no
+ * holes, and are only ever looked at through these functions. An entry's checksum stands behind the
+ * fields that it covers, and covers the payload first: it can be continued while a message streams
+ * by, whose length is known last.
+ */
+#include "spool/format.h"
+
+#include "base/crc32c.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <endian.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const uint8_t magic[8] = {0x89, 'W', 'E', 'I', 'R', '\r', '\n', 0x1a};
+
+struct stored_header {
+	uint8_t magic[8];
+	uint16_t version;
+	uint16_t header_size;
+	uint16_t entry_size;
+	uint8_t separator_size;
+	uint8_t separator;
+	uint64_t first_seq;
+	uint64_t created_ns;
+	uint8_t zero[28];
+	uint32_t crc; /* of all before it */
+};
+
+struct stored_entry {
+	uint64_t offset;
+	uint64_t length;
+	uint64_t time_ns;
+	uint32_t what; /* kind, flags, connection: 8, 8 and 16 bits from the lowest */
+	uint32_t crc;  /* of the payload, then of all before it */
+};
+
+static_assert(sizeof(struct stored_header) == FORMAT_HEADER_SIZE, "the header has no holes");
+static_assert(sizeof(struct stored_entry) == FORMAT_ENTRY_SIZE, "an entry has no holes");
+
+void format_write_header(uint8_t to[FORMAT_HEADER_SIZE], const struct format_header *header)
+{
+	struct stored_header stored = {
+		.version = htole16(FORMAT_VERSION),
+		.header_size = htole16(FORMAT_HEADER_SIZE),
+		.entry_size = htole16(FORMAT_ENTRY_SIZE),
+		.separator_size = 1,
+		.separator = FORMAT_SEPARATOR,
+		.first_seq = htole64(header->first_seq),
+		.created_ns = htole64(header->created_ns),
+	};
+
+	memcpy(stored.magic, magic, sizeof(magic));
+	stored.crc = htole32(crc32c(0, &stored, offsetof(struct stored_header, crc)));
+	memcpy(to, &stored, sizeof(stored));
+}
+
+int format_read_header(const uint8_t from[FORMAT_HEADER_SIZE], struct format_header *ret_header)
+{
+	struct stored_header stored;
+
+	memcpy(&stored, from, sizeof(stored));
+	if (memcmp(stored.magic, magic, sizeof(magic)) != 0)
+		return FORMAT_FOREIGN;
+	if (le16toh(stored.version) > FORMAT_VERSION)
+		return FORMAT_NEWER;
+	if (le32toh(stored.crc) != crc32c(0, &stored, offsetof(struct stored_header, crc)))
+		return FORMAT_DAMAGED;
+	if (le16toh(stored.header_size) != FORMAT_HEADER_SIZE ||
+	    le16toh(stored.entry_size) != FORMAT_ENTRY_SIZE || stored.separator_size != 1)
+		return FORMAT_FOREIGN;
+	ret_header->first_seq = le64toh(stored.first_seq);
+	ret_header->created_ns = le64toh(stored.created_ns);
+	return 0;
+}
+
+static inline void put_64(uint8_t *to, uint64_t value)
+{
+	value = htole64(value);
+	memcpy(to, &value, sizeof(value));
+}
+
+static inline void put_32(uint8_t *to, uint32_t value)
+{
+	value = htole32(value);
+	memcpy(to, &value, sizeof(value));
+}
+
+/* This is done for every message: word by word right to its place, since a copy of the whole would
+ * have to wait until the words are there. */
+void format_write_entry(uint8_t to[FORMAT_ENTRY_SIZE], const struct format_entry *entry,
+			uint32_t payload_crc)
+{
+	put_64(to + offsetof(struct stored_entry, offset), entry->offset);
+	put_64(to + offsetof(struct stored_entry, length), entry->length);
+	put_64(to + offsetof(struct stored_entry, time_ns), entry->time_ns);
+	put_32(to + offsetof(struct stored_entry, what),
+	       (uint32_t)entry->kind | (uint32_t)entry->flags << 8 |
+		       (uint32_t)entry->connection << 16);
+	put_32(to + offsetof(struct stored_entry, crc),
+	       crc32c(payload_crc, to, offsetof(struct stored_entry, crc)));
+}
+
+void format_read_entry(const uint8_t from[FORMAT_ENTRY_SIZE], struct format_entry *ret_entry)
+{
+	struct stored_entry stored;
+	uint32_t what;
+
+	memcpy(&stored, from, sizeof(stored));
+	what = le32toh(stored.what);
+	*ret_entry = (struct format_entry){
+		.offset = le64toh(stored.offset),
+		.length = le64toh(stored.length),
+		.time_ns = le64toh(stored.time_ns),
+		.kind = (uint8_t)what,
+		.flags = (uint8_t)(what >> 8),
+		.connection = (uint16_t)(what >> 16),
+		.crc = le32toh(stored.crc),
+	};
+}
+
+bool format_entry_is_valid(const uint8_t entry[FORMAT_ENTRY_SIZE], uint32_t payload_crc)
+{
+	struct stored_entry stored;
+
+	memcpy(&stored, entry, sizeof(stored));
+	return le32toh(stored.crc) ==
+	       crc32c(payload_crc, &stored, offsetof(struct stored_entry, crc));
+}
+
+const char *format_name(char to[FORMAT_NAME_SIZE], uint64_t first_seq, const char *suffix)
+{
+	snprintf(to, FORMAT_NAME_SIZE, "%020" PRIu64 "%s", first_seq, suffix);
+	return to;
+}
+
+bool format_parse_name(const char *name, const char *suffix, uint64_t *ret_first_seq)
+{
+	uint64_t seq = 0;
+
+	for (int i = 0; i < 20; i++, name++) {
+		uint64_t digit = (uint64_t)(*name - '0');
+
+		if (!isdigit((unsigned char)*name) || __builtin_mul_overflow(seq, 10, &seq) ||
+		    __builtin_add_overflow(seq, digit, &seq))
+			return false;
+	}
+	if (strcmp(name, suffix) != 0)
+		return false;
+	*ret_first_seq = seq;
+	return true;
+}

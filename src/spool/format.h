@@ -1,0 +1,89 @@
+/* The bytes of a spool on disk: the only place in the code that draws them. docs/format.md tells
+ * the same to people. */
+#ifndef WEIR_SPOOL_FORMAT_H
+#define WEIR_SPOOL_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FORMAT_HEADER_SIZE 64
+#define FORMAT_ENTRY_SIZE 32
+#define FORMAT_VERSION 1
+#define FORMAT_SEPARATOR '\n'
+
+#define FORMAT_NAME_SIZE 40 /* of a file in a spool, with the NUL */
+#define FORMAT_LOCK_NAME "lock"
+#define FORMAT_DATA_SUFFIX ".data"
+#define FORMAT_INDEX_SUFFIX ".index"
+#define FORMAT_OPEN_SUFFIX ".index.open"
+
+/* Records up to FORMAT_EVENT are messages, the numbers of enum message_kind; the rest are events. */
+enum format_kind {
+	FORMAT_TEXT = 1,
+	FORMAT_BINARY = 2,
+	FORMAT_EVENT = 16,
+	FORMAT_CONNECTED = 16,
+	FORMAT_DISCONNECTED = 17,
+	FORMAT_GAP = 18,
+};
+
+#define FORMAT_FLAG_CUT 1 /* of FORMAT_DISCONNECTED: a message was torn off */
+
+/* The value of a FORMAT_DISCONNECTED: the close code, and what came of a message torn off. */
+#define FORMAT_DISCONNECTED_VALUE(code, cut_bytes) ((uint64_t)(cut_bytes) << 16 | (uint16_t)(code))
+
+struct format_header {
+	uint64_t first_seq;
+	uint64_t created_ns;
+};
+
+struct format_entry {
+	uint64_t offset; /* of the payload in the data file */
+	uint64_t length; /* of the payload; of an event: its value */
+	uint64_t time_ns;
+	uint8_t kind;
+	uint8_t flags;
+	uint16_t connection;
+	uint32_t crc; /* as stored */
+};
+
+static inline bool format_is_event(const struct format_entry *entry)
+{
+	return entry->kind >= FORMAT_EVENT;
+}
+
+/* What the record takes of the data file, its separator included. */
+static inline uint64_t format_data_size(const struct format_entry *entry)
+{
+	return format_is_event(entry) ? 0 : entry->length + 1;
+}
+
+void format_write_header(uint8_t to[FORMAT_HEADER_SIZE], const struct format_header *header);
+
+enum format_header_error {
+	FORMAT_FOREIGN = 1, /* not an index of ours */
+	FORMAT_NEWER,	    /* of a version that this code does not know */
+	FORMAT_DAMAGED,	    /* ours, but its checksum is wrong */
+};
+
+/* 0, or one of enum format_header_error. */
+int format_read_header(const uint8_t from[FORMAT_HEADER_SIZE], struct format_header *ret_header);
+
+/* Writes an entry; `payload_crc` is crc32c(0, payload), 0 for an event. */
+void format_write_entry(uint8_t to[FORMAT_ENTRY_SIZE], const struct format_entry *entry,
+			uint32_t payload_crc);
+
+/* Reads an entry without checking it. */
+void format_read_entry(const uint8_t from[FORMAT_ENTRY_SIZE], struct format_entry *ret_entry);
+
+/* Whether the entry and the payload of this checksum belong together and are undamaged. */
+bool format_entry_is_valid(const uint8_t entry[FORMAT_ENTRY_SIZE], uint32_t payload_crc);
+
+/* "00000000000000000042.data" for 42 and FORMAT_DATA_SUFFIX. Returns `to`. */
+const char *format_name(char to[FORMAT_NAME_SIZE], uint64_t first_seq, const char *suffix);
+
+/* The opposite: whether `name` is such a name with this suffix. */
+bool format_parse_name(const char *name, const char *suffix, uint64_t *ret_first_seq);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * A directory gives its names in any order, and up to three of them make one segment. They are all
+ * read, sorted by sequence number, and those of one segment merged.
+ */
+#include "spool/listing.h"
+
+#include "base/macro.h"
+#include "spool/format.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+static void close_dirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static int add(struct listing *listing, size_t *room, struct listing_entry entry)
+{
+	if (listing->count == *room) {
+		size_t larger = MAX(*room * 2, (size_t)64);
+		void *entries = reallocarray(listing->entries, larger, sizeof(entry));
+
+		if (!entries)
+			return -ENOMEM;
+		listing->entries = entries;
+		*room = larger;
+	}
+	listing->entries[listing->count++] = entry;
+	return 0;
+}
+
+static int add_name(struct listing *listing, size_t *room, const char *name)
+{
+	struct listing_entry entry = {0};
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return 0;
+	if (strcmp(name, FORMAT_LOCK_NAME) == 0) {
+		listing->has_lock = true;
+		return 0;
+	}
+	entry.data = format_parse_name(name, FORMAT_DATA_SUFFIX, &entry.first_seq);
+	entry.sealed = format_parse_name(name, FORMAT_INDEX_SUFFIX, &entry.first_seq);
+	entry.open = format_parse_name(name, FORMAT_OPEN_SUFFIX, &entry.first_seq);
+	if (entry.data || entry.sealed || entry.open)
+		return add(listing, room, entry);
+	listing->foreign++;
+	return 0;
+}
+
+static int by_sequence(const void *a, const void *b)
+{
+	const struct listing_entry *first = a, *second = b;
+
+	return (first->first_seq > second->first_seq) - (first->first_seq < second->first_seq);
+}
+
+static void merge(struct listing *listing)
+{
+	size_t kept = 0;
+
+	qsort(listing->entries, listing->count, sizeof(*listing->entries), by_sequence);
+	for (size_t i = 0; i < listing->count; i++) {
+		const struct listing_entry *entry = &listing->entries[i];
+		struct listing_entry *last = &listing->entries[kept > 0 ? kept - 1 : 0];
+
+		if (kept > 0 && last->first_seq == entry->first_seq) {
+			last->data |= entry->data;
+			last->sealed |= entry->sealed;
+			last->open |= entry->open;
+		} else {
+			listing->entries[kept++] = *entry;
+		}
+	}
+	listing->count = kept;
+}
+
+int listing_read(int dir_fd, struct listing *ret_listing)
+{
+	CLEANUP(listing_done) struct listing listing = {0};
+	CLEANUP(close_dir) DIR *dir = NULL;
+	CLEANUP_FD int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *found;
+	size_t room = 0;
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	dir = fdopendir(fd);
+	if (!dir)
+		return -errno;
+	take_fd(&fd);
+	while ((errno = 0, found = readdir(dir))) {
+		r = add_name(&listing, &room, found->d_name);
+		if (r < 0)
+			return r;
+	}
+	if (errno != 0)
+		return -errno;
+	if (listing.count > 0)
+		merge(&listing);
+	*ret_listing = listing;
+	listing = (struct listing){0};
+	return 0;
+}
+
+void listing_done(struct listing *listing)
+{
+	free(listing->entries);
+	*listing = (struct listing){0};
+}

@@ -1,0 +1,210 @@
+/*
+ * Two windows move over the two files: one over the index, one over the data. Payloads up to the
+ * size of the data window are handed out from within it; larger ones are checked in pieces. So a
+ * segment of any size, with messages of any size, is read in the same memory.
+ *
+ * Files are read, not mapped: a file that somebody truncates meanwhile is an error here, and would
+ * be a SIGBUS there.
+ */
+#include "spool/reader.h"
+
+#include "base/crc32c.h"
+#include "base/io.h"
+#include "base/macro.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#define INDEX_WINDOW ((size_t)1024 * FORMAT_ENTRY_SIZE)
+
+struct window {
+	int fd;
+	uint64_t start;
+	size_t size; /* bytes in it */
+	size_t room;
+	uint8_t *data;
+};
+
+struct reader {
+	struct window index, data;
+	uint64_t first_seq;
+	uint64_t next; /* number of the entry that comes next */
+	uint64_t data_end;
+	struct format_entry entry; /* returned last */
+};
+
+/* Makes the window hold `size` bytes at `offset`, or what there is of them before the end of the
+ * file. Returns how many there are, or −errno. */
+static ssize_t window_show(struct window *window, uint64_t offset, size_t size,
+			   const uint8_t **ret_data)
+{
+	uint64_t end = window->start + window->size;
+
+	if (offset < window->start || offset + size > end) {
+		ssize_t n = io_pread_all(window->fd, window->data, window->room, (off_t)offset);
+
+		if (n < 0)
+			return n;
+		window->start = offset;
+		window->size = (size_t)n;
+	}
+	*ret_data = window->data + (offset - window->start);
+	return (ssize_t)MIN(size, window->size - (size_t)(offset - window->start));
+}
+
+static int window_open(struct window *window, int dir_fd, uint64_t seq, const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE];
+
+	window->fd = openat(dir_fd, format_name(name, seq, suffix),
+			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (window->fd < 0)
+		return -errno;
+	window->data = malloc(window->room);
+	return window->data ? 0 : -ENOMEM;
+}
+
+static void window_done(struct window *window)
+{
+	close_fdp(&window->fd);
+	free(window->data);
+}
+
+static int check_header(struct reader *reader)
+{
+	struct format_header header;
+	const uint8_t *stored;
+	ssize_t n = window_show(&reader->index, 0, FORMAT_HEADER_SIZE, &stored);
+
+	if (n < 0)
+		return (int)n;
+	if (n < FORMAT_HEADER_SIZE)
+		return -EBADMSG;
+	switch (format_read_header(stored, &header)) {
+	case 0:
+		return header.first_seq == reader->first_seq ? 0 : -EBADMSG;
+	case FORMAT_FOREIGN:
+		return -ENOMSG;
+	case FORMAT_NEWER:
+		return -EPROTO;
+	default:
+		return -EBADMSG;
+	}
+}
+
+int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
+{
+	CLEANUP(reader_free) struct reader *reader = calloc(1, sizeof(*reader));
+	int r;
+
+	if (!reader)
+		return -ENOMEM;
+	reader->first_seq = first_seq;
+	reader->index = (struct window){.fd = -1, .room = INDEX_WINDOW};
+	reader->data = (struct window){.fd = -1, .room = READER_WINDOW};
+	r = window_open(&reader->index, dir_fd, first_seq,
+			sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX);
+	if (r >= 0)
+		r = window_open(&reader->data, dir_fd, first_seq, FORMAT_DATA_SUFFIX);
+	if (r >= 0)
+		r = check_header(reader);
+	if (r < 0)
+		return r;
+	*ret_reader = TAKE_PTR(reader);
+	return 0;
+}
+
+void reader_free(struct reader *reader)
+{
+	if (!reader)
+		return;
+	window_done(&reader->index);
+	window_done(&reader->data);
+	free(reader);
+}
+
+/* The checksum of a payload, whatever its size. −EBADMSG: it is not there as a whole. */
+static int checksum(struct reader *reader, uint32_t *ret_crc)
+{
+	uint64_t left = format_is_event(&reader->entry) ? 0 : reader->entry.length;
+	uint64_t at = reader->entry.offset;
+	uint32_t crc = 0;
+
+	while (left > 0) {
+		size_t want = (size_t)MIN(left, (uint64_t)READER_WINDOW);
+		const uint8_t *data;
+		ssize_t n = window_show(&reader->data, at, want, &data);
+
+		if (n < 0)
+			return (int)n;
+		if ((size_t)n < want)
+			return -EBADMSG;
+		crc = crc32c(crc, data, want);
+		at += want;
+		left -= want;
+	}
+	*ret_crc = crc;
+	return 0;
+}
+
+/* A damaged entry may say anything: offsets that no file can have would upset pread(2). */
+static bool is_plausible(const struct format_entry *entry)
+{
+	return entry->offset <= INT64_MAX / 2 &&
+	       (format_is_event(entry) || entry->length <= INT64_MAX / 2);
+}
+
+static const uint8_t *payload_in_window(const struct reader *reader)
+{
+	const struct format_entry *entry = &reader->entry;
+
+	if (format_is_event(entry) || entry->length > READER_WINDOW)
+		return NULL;
+	if (entry->length == 0)
+		return reader->data.data;
+	return reader->data.data + (entry->offset - reader->data.start);
+}
+
+int reader_next(struct reader *reader, struct record *ret_record)
+{
+	uint64_t at = FORMAT_HEADER_SIZE + reader->next * FORMAT_ENTRY_SIZE;
+	const uint8_t *stored;
+	uint32_t crc = 0;
+	ssize_t n = window_show(&reader->index, at, FORMAT_ENTRY_SIZE, &stored);
+	int r;
+
+	if (n < FORMAT_ENTRY_SIZE)
+		return n < 0 ? (int)n : 0;
+	reader->next++;
+	format_read_entry(stored, &reader->entry);
+	if (!is_plausible(&reader->entry))
+		return -EBADMSG;
+	r = checksum(reader, &crc);
+	if (r < 0)
+		return r;
+	if (!format_entry_is_valid(stored, crc))
+		return -EBADMSG;
+	reader->data_end = reader->entry.offset + format_data_size(&reader->entry);
+	*ret_record = (struct record){
+		.seq = reader->first_seq + reader->next - 1,
+		.entry = reader->entry,
+		.payload = payload_in_window(reader),
+	};
+	return 1;
+}
+
+ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_t size)
+{
+	const struct format_entry *entry = &reader->entry;
+
+	if (format_is_event(entry) || offset >= entry->length)
+		return 0;
+	return io_pread_all(reader->data.fd, data, (size_t)MIN((uint64_t)size, entry->length - offset),
+			    (off_t)(entry->offset + offset));
+}
+
+uint64_t reader_data_end(const struct reader *reader)
+{
+	return reader->data_end;
+}

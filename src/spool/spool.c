@@ -1,0 +1,315 @@
+/*
+ * The spool itself: which segment is written, which ones wait, which are with a processor, and how
+ * much disk they hold together. What is in a segment is the writer's business, what is in a
+ * directory that somebody else left is recover's.
+ */
+#include "spool/spool.h"
+
+#include "base/clock.h"
+#include "base/macro.h"
+#include "spool/directory.h"
+#include "spool/listing.h"
+#include "spool/recover.h"
+#include "spool/writer.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A received byte can cost this much disk at most: an empty message comes in two bytes, and takes a
+ * separator and an index entry. */
+#define DISK_PER_RECEIVED ((uint64_t)(FORMAT_ENTRY_SIZE + 1) / 2 + 1)
+#define DISK_FOR_EVENTS KIB(64)	 /* what is not messages, and the headers of new segments */
+#define ROOM_MIN KIB(16)	 /* reading less at a time is not worth it */
+#define SEGMENTS_PER_CAP 4	 /* so that one can be written while others are processed */
+
+struct spool {
+	struct spool_options options;
+	struct spool_directory directory;
+	struct writer *writer;	      /* NULL: no segment is open */
+	uint64_t open_since_ns;
+	uint64_t next_seq;	      /* of the next segment */
+	struct segment *first, **end; /* sealed, not taken */
+	uint64_t sealed_bytes;	      /* disk space of all sealed segments, taken and kept ones too */
+	struct segment done;	      /* totals over all segments that this run has sealed */
+	struct spool_counters counters;
+};
+
+static uint64_t held(const struct spool *spool)
+{
+	return spool->sealed_bytes + (spool->writer ? writer_held(spool->writer) : 0);
+}
+
+static void note_peak(struct spool *spool)
+{
+	spool->counters.peak_bytes = MAX(spool->counters.peak_bytes, held(spool));
+}
+
+static void enqueue(struct spool *spool, struct segment *segment)
+{
+	segment->next = NULL;
+	*spool->end = segment;
+	spool->end = &segment->next;
+	spool->sealed_bytes += segment->disk_bytes;
+	spool->counters.backlog++;
+}
+
+/* Queues a segment that was there when the spool was opened. */
+static int enqueue_found(struct spool *spool, const struct listing_entry *found)
+{
+	CLEANUP_FREE struct segment *segment = calloc(1, sizeof(*segment));
+	int r;
+
+	if (!segment)
+		return -ENOMEM;
+	segment->first_seq = found->first_seq;
+	r = directory_measure(&spool->directory, segment);
+	if (r < 0)
+		return r;
+	spool->next_seq = MAX(spool->next_seq, segment->first_seq + segment->records);
+	enqueue(spool, TAKE_PTR(segment));
+	return 0;
+}
+
+static int take_over(struct spool *spool)
+{
+	CLEANUP(listing_done) struct listing listing = {0};
+	int r = listing_read(spool->directory.fd, &listing);
+
+	for (size_t i = 0; r >= 0 && i < listing.count; i++) {
+		r = recover_segment(spool->directory.fd, &listing.entries[i]);
+		if (r >= 0 && listing.entries[i].sealed)
+			r = enqueue_found(spool, &listing.entries[i]);
+	}
+	note_peak(spool);
+	return r;
+}
+
+int spool_open(const struct spool_options *options, struct spool **ret_spool)
+{
+	CLEANUP(spool_free) struct spool *spool = calloc(1, sizeof(*spool));
+	int r;
+
+	if (!spool)
+		return -ENOMEM;
+	spool->options = *options;
+	spool->end = &spool->first;
+	directory_init(&spool->directory);
+	if (options->disk_max > 0)
+		spool->options.segment_bytes = MIN(options->segment_bytes,
+						   options->disk_max / SEGMENTS_PER_CAP);
+	if (options->path)
+		r = directory_open(&spool->directory, options->path);
+	else
+		r = directory_make(&spool->directory, options->dir, options->prefix,
+				   options->suffix);
+	if (r >= 0)
+		r = take_over(spool);
+	if (r < 0)
+		return r;
+	*ret_spool = TAKE_PTR(spool);
+	return 0;
+}
+
+void spool_free(struct spool *spool)
+{
+	if (!spool)
+		return;
+	writer_free(spool->writer);
+	while (spool->first) {
+		struct segment *segment = spool->first;
+
+		spool->first = segment->next;
+		free(segment);
+	}
+	directory_done(&spool->directory);
+	free(spool);
+}
+
+int spool_remove(struct spool *spool)
+{
+	if (spool->options.path || spool->writer || spool->sealed_bytes > 0)
+		return 0;
+	return directory_remove(&spool->directory);
+}
+
+const char *spool_path(const struct spool *spool)
+{
+	return spool->directory.path;
+}
+
+int spool_dir_fd(const struct spool *spool)
+{
+	return spool->directory.fd;
+}
+
+static int open_segment(struct spool *spool)
+{
+	struct writer_options options = {
+		.path = spool->directory.path,
+		.dir_fd = spool->directory.fd,
+		.first_seq = spool->next_seq,
+		.messages_max = spool->options.segment_messages,
+		.bytes_max = spool->options.segment_bytes,
+	};
+
+	if (spool->writer)
+		return 0;
+	spool->open_since_ns = clock_monotonic_ns();
+	return writer_open(&options, &spool->writer);
+}
+
+int spool_append(struct spool *spool, const struct message_batch *batch, uint8_t *scratch)
+{
+	size_t at = 0;
+
+	while (at < batch->count) {
+		int r = open_segment(spool);
+
+		if (r >= 0)
+			r = writer_append(spool->writer, batch, scratch, &at);
+		if (r >= 0 && writer_is_full(spool->writer))
+			r = spool_seal(spool);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int spool_add_event(struct spool *spool, enum format_kind kind, uint8_t flags, uint16_t connection,
+		    uint64_t value)
+{
+	struct format_entry event = {
+		.length = value,
+		.time_ns = clock_realtime_ns(),
+		.kind = (uint8_t)kind,
+		.flags = flags,
+		.connection = connection,
+	};
+	int r = open_segment(spool);
+
+	return r < 0 ? r : writer_add_event(spool->writer, &event);
+}
+
+/* How much may be reserved ahead of what is written. */
+static uint64_t spare(const struct spool *spool)
+{
+	uint64_t max = spool->options.disk_max, now = held(spool);
+
+	if (max == 0)
+		return UINT64_MAX;
+	return now < max ? (max - now) / 2 : 0;
+}
+
+int spool_commit(struct spool *spool)
+{
+	int r;
+
+	if (!spool->writer)
+		return 0;
+	r = writer_commit(spool->writer, spare(spool));
+	note_peak(spool);
+	return r;
+}
+
+int spool_drop_open_message(struct spool *spool)
+{
+	return spool->writer ? writer_drop_open_message(spool->writer) : 0;
+}
+
+bool spool_in_message(const struct spool *spool)
+{
+	return spool->writer && writer_in_message(spool->writer);
+}
+
+int spool_seal(struct spool *spool)
+{
+	CLEANUP_FREE struct segment *segment = NULL;
+	int r = spool_commit(spool);
+
+	if (r < 0 || !spool->writer)
+		return r;
+	segment = malloc(sizeof(*segment));
+	if (!segment)
+		return -ENOMEM;
+	r = writer_seal(spool->writer);
+	if (r < 0)
+		return r;
+	*segment = writer_committed(spool->writer);
+	writer_free(TAKE_PTR(spool->writer));
+	spool->next_seq = segment->first_seq + segment->records;
+	spool->done.messages += segment->messages;
+	spool->done.bytes += segment->bytes;
+	spool->counters.sealed++;
+	enqueue(spool, TAKE_PTR(segment));
+	return 0;
+}
+
+uint64_t spool_open_since_ns(const struct spool *spool)
+{
+	return spool->writer ? spool->open_since_ns : 0;
+}
+
+size_t spool_room(const struct spool *spool)
+{
+	uint64_t used = held(spool) + DISK_FOR_EVENTS, max = spool->options.disk_max;
+	uint64_t room;
+
+	if (max == 0)
+		return SIZE_MAX;
+	room = used < max ? (max - used) / DISK_PER_RECEIVED : 0;
+	return room < ROOM_MIN ? 0 : (size_t)room;
+}
+
+struct segment *spool_take(struct spool *spool)
+{
+	struct segment *segment = spool->first;
+
+	if (!segment)
+		return NULL;
+	spool->first = segment->next;
+	if (!spool->first)
+		spool->end = &spool->first;
+	segment->next = NULL;
+	return segment;
+}
+
+int spool_ack(struct spool *spool, struct segment *segment)
+{
+	int r = segment_delete(spool->directory.fd, segment);
+
+	if (r >= 0)
+		spool->sealed_bytes -= segment->disk_bytes;
+	spool->counters.acked++;
+	spool->counters.backlog--;
+	free(segment);
+	return r;
+}
+
+void spool_keep(struct spool *spool, struct segment *segment)
+{
+	spool->counters.kept++;
+	spool->counters.backlog--;
+	free(segment);
+}
+
+bool spool_view_open(const struct spool *spool, struct spool_view *ret_view)
+{
+	if (!spool->writer)
+		return false;
+	ret_view->first_seq = spool->next_seq;
+	ret_view->data_size = writer_data_size(spool->writer);
+	return true;
+}
+
+struct spool_counters spool_counters(const struct spool *spool)
+{
+	struct spool_counters counters = spool->counters;
+	struct segment open = {0};
+
+	if (spool->writer)
+		open = writer_committed(spool->writer);
+	counters.messages = spool->done.messages + open.messages;
+	counters.bytes = spool->done.bytes + open.bytes;
+	counters.held_bytes = held(spool);
+	return counters;
+}

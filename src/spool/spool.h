@@ -1,0 +1,92 @@
+/* A spool: a directory of segments, owned by one process at a time. Messages go in at one end,
+ * sealed segments come out at the other, in order, and are deleted when they are acknowledged. */
+#ifndef WEIR_SPOOL_SPOOL_H
+#define WEIR_SPOOL_SPOOL_H
+
+#include "base/macro.h"
+#include "base/message.h"
+#include "spool/format.h"
+#include "spool/segment.h"
+
+#define SPOOL_DISK_MAX_MIN ((uint64_t)4 << 20) /* a smaller cap leaves no room to work in */
+
+struct spool;
+
+struct spool_options {
+	const char *path; /* of a named spool, made when it is missing; NULL: one of our own */
+	const char *dir;  /* where one of our own is made, as tempfile_mkdir() takes them */
+	const char *prefix;
+	const char *suffix;
+	uint64_t segment_bytes;	   /* when a segment is full; not 0 */
+	uint64_t segment_messages; /* the same; 0: no limit */
+	uint64_t disk_max;	   /* bytes that all files together may take; 0: no limit */
+};
+
+/* Opens a spool and locks it. Segments that are there from an earlier run come out first; one that
+ * was still open is sealed as far as it is whole. Errors: −EWOULDBLOCK (another process holds it),
+ * −EMEDIUMTYPE (the directory is there and is no spool), −ENOMEM, those of mkdir(2), open(2). */
+int spool_open(const struct spool_options *options, struct spool **ret_spool);
+
+/* Closes a spool and leaves it as it is. */
+void spool_free(struct spool *spool);
+
+/* Removes a spool of our own from the disk. Does nothing to a named one, or while it holds
+ * anything. */
+int spool_remove(struct spool *spool);
+
+const char *spool_path(const struct spool *spool); /* absolute */
+int spool_dir_fd(const struct spool *spool);
+
+/* Takes all pieces of a batch; see writer_append(). Segments are sealed and begun as they fill. */
+int spool_append(struct spool *spool, const struct message_batch *batch, uint8_t *scratch);
+int spool_add_event(struct spool *spool, enum format_kind kind, uint8_t flags, uint16_t connection,
+		    uint64_t value);
+
+/* Writes what was appended; with it, it is captured. After an error of this or of the two above,
+ * what was not captured is gone, and nothing more can be appended; the rest goes on. */
+int spool_commit(struct spool *spool);
+
+/* Forgets the message that has begun and not ended. */
+int spool_drop_open_message(struct spool *spool);
+bool spool_in_message(const struct spool *spool);
+
+/* Commits, and ends the open segment if it holds anything. Not inside a message. */
+int spool_seal(struct spool *spool);
+
+/* When the open segment got its first record, by the monotonic clock; 0 if it has none. */
+uint64_t spool_open_since_ns(const struct spool *spool);
+
+/* How many more bytes of frames can be received without any chance to pass the cap. */
+size_t spool_room(const struct spool *spool);
+
+/* The oldest sealed segment that was not taken yet, or NULL. It is the caller's until it goes to
+ * spool_ack() (deleted, also when that reports an error) or spool_keep() (left on the disk). */
+struct segment *spool_take(struct spool *spool);
+int spool_ack(struct spool *spool, struct segment *segment);
+void spool_keep(struct spool *spool, struct segment *segment);
+
+/* The segment whose data is the first that was not acknowledged, for who follows the stream: how
+ * far its data is captured. False when there is none. */
+struct spool_view {
+	uint64_t first_seq;
+	uint64_t data_size;
+};
+
+bool spool_view_open(const struct spool *spool, struct spool_view *ret_view);
+
+struct spool_counters {
+	uint64_t messages; /* captured in this run */
+	uint64_t bytes;	   /* of their payloads */
+	uint64_t sealed;   /* segments */
+	uint64_t acked;
+	uint64_t kept;
+	uint64_t backlog; /* sealed, neither acknowledged nor kept yet */
+	uint64_t held_bytes;	/* disk space of all files */
+	uint64_t peak_bytes;
+};
+
+struct spool_counters spool_counters(const struct spool *spool);
+
+DEFINE_CLEANUP(struct spool *, spool_free);
+
+#endif

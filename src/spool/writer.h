@@ -1,0 +1,54 @@
+/* Writes one segment: messages and events go in, a data file and its index come out. */
+#ifndef WEIR_SPOOL_WRITER_H
+#define WEIR_SPOOL_WRITER_H
+
+#include "base/message.h"
+#include "spool/format.h"
+#include "spool/segment.h"
+
+struct writer;
+
+struct writer_options {
+	const char *path; /* of the spool, absolute */
+	int dir_fd;	  /* the same directory */
+	uint64_t first_seq;
+	uint64_t messages_max; /* the segment is full with so many messages; 0: no limit */
+	uint64_t bytes_max;    /* or with so much data */
+};
+
+/* Makes both files. Errors: −ENOMEM, those of tempfile_open(), write(2). */
+int writer_open(const struct writer_options *options, struct writer **ret_writer);
+
+/* Closes the files and leaves them as they are: as after a crash. */
+void writer_free(struct writer *writer);
+
+/* Takes pieces from `batch`, beginning with number `*at`, until it is used up or the segment is
+ * full, and moves `*at` on. The payloads are compacted where they are, downwards to `scratch`,
+ * which is the same from one commit to the next; they must stay until writer_commit(). */
+int writer_append(struct writer *writer, const struct message_batch *batch, uint8_t *scratch,
+		  size_t *at);
+
+/* Adds an event. A message that is still open must be dropped before. */
+int writer_add_event(struct writer *writer, const struct format_entry *event);
+
+/* Writes what was appended: data, then index. With it the messages are captured. `spare` is how
+ * much disk space may be reserved ahead. After an error, everything since the last commit is
+ * dropped, the segment can still be sealed, and nothing more may be appended. */
+int writer_commit(struct writer *writer, uint64_t spare);
+
+/* Forgets the message that has begun and not ended, and all that was written of it. */
+int writer_drop_open_message(struct writer *writer);
+
+bool writer_in_message(const struct writer *writer);
+bool writer_is_full(const struct writer *writer);
+uint64_t writer_held(const struct writer *writer); /* disk space, in bytes */
+
+/* What was committed so far, as of a segment. */
+struct segment writer_committed(const struct writer *writer);
+uint64_t writer_data_size(const struct writer *writer); /* of all committed messages */
+
+/* Gives back what was reserved and turns the index into a sealed one. Nothing may be uncommitted.
+ * The writer can only be freed after that. */
+int writer_seal(struct writer *writer);
+
+#endif

@@ -1,0 +1,221 @@
+/* Born locked.
+ *
+ * Who cleans up after killed processes deletes the files whose lock is free. A file that is created
+ * first and locked after could be taken for an orphan in between. So the file is made without a
+ * name (O_TMPFILE), locked, given its mode, and only then linked into its directory: nobody ever
+ * sees it unlocked or with other permissions.
+ *
+ * An inode is linked by its descriptor in one of two ways. Through /proc/self/fd needs no
+ * privilege, but a mounted /proc. AT_EMPTY_PATH needs CAP_DAC_READ_SEARCH (since Linux 6.10 it is
+ * enough to have opened the file oneself). The first is tried first.
+ *
+ * Where either step is impossible (overlayfs and NFS for long, old kernels, confined processes) the
+ * file is created under its name (O_EXCL), locked, and then looked at again: if a cleaner was
+ * faster, the lock is not to be had or the name is gone, and another name is tried. So who gets a
+ * file has the same guarantee. What is wrong with the directory or the disk is told by that second
+ * way: it meets the same obstacle, and its error is the one that people know. */
+#include "tempfile/create.h"
+
+#include "base/macro.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Not an error: the first way is closed, go the second. */
+#define GO_PLAIN 1
+
+static int open_at(const struct temp_place *place, const char *path, int flags,
+		   const struct tempfile_options *options)
+{
+	int fd = -1;
+
+	flags |= O_RDWR | (options->inherit ? 0 : O_CLOEXEC) | (options->append ? O_APPEND : 0);
+	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
+		fd = openat(place->dir_fd, path, flags, options->mode);
+		if (fd >= 0 || errno != EINTR)
+			break;
+	}
+	return fd >= 0 ? fd : -errno;
+}
+
+/* 0, GO_PLAIN or −errno. */
+static int open_unnamed(const struct temp_place *place, const struct tempfile_options *options,
+			int *ret_fd)
+{
+	int fd = open_at(place, temp_place_dir(place), O_TMPFILE, options);
+
+	/* No support by: the file system, a kernel that does not know the flag, a layer between. */
+	if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -EINVAL)
+		return GO_PLAIN;
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* The mode asked for, whatever the umask or the directory's ACL took from it. */
+static int set_mode(int fd, const struct stat *status, mode_t mode)
+{
+	if ((status->st_mode & 07777) == mode)
+		return 0;
+	return fchmod(fd, mode) < 0 ? -errno : 0;
+}
+
+static int link_by_fd(int fd, const struct temp_place *place)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	const char *target = temp_place_at(place);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, path, place->dir_fd, target, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return -EEXIST;
+	return linkat(fd, "", place->dir_fd, target, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+static int link_under_free_name(int fd, struct temp_place *place)
+{
+	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
+		int r = temp_place_next_name(place);
+
+		if (r < 0)
+			return r;
+		r = link_by_fd(fd, place);
+		if (r == 0)
+			return 0;
+		if (r != -EEXIST)
+			return GO_PLAIN;
+		if (place->name_is_given)
+			break;
+	}
+	return -EEXIST;
+}
+
+static int create_then_link(struct temp_place *place, const struct tempfile_options *options,
+			    struct temp_created *ret_created)
+{
+	CLEANUP_FD int fd = -1;
+	struct stat status;
+	int r = open_unnamed(place, options, &fd);
+
+	if (r != 0)
+		return r;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	r = set_mode(fd, &status, options->mode);
+	if (r < 0)
+		return r;
+	r = link_under_free_name(fd, place);
+	if (r != 0)
+		return r;
+	ret_created->identity = temp_identity_of(&status);
+	ret_created->fd = take_fd(&fd);
+	return 0;
+}
+
+/* −EAGAIN: somebody else took the file that we just made. */
+static int lock_and_look_again(int fd, const struct temp_place *place,
+			       const struct tempfile_options *options, const struct stat *status)
+{
+	int r;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	r = temp_place_holds(place, temp_identity_of(status));
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return -EAGAIN;
+	return set_mode(fd, status, options->mode);
+}
+
+static int create_once(const struct temp_place *place, const struct tempfile_options *options,
+		       struct temp_created *ret_created)
+{
+	const char *path = temp_place_at(place);
+	CLEANUP_FD int fd = open_at(place, path, O_CREAT | O_EXCL | O_NOFOLLOW, options);
+	struct stat status;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &status) < 0) {
+		r = -errno;
+		unlinkat(place->dir_fd, path, 0);
+		return r;
+	}
+	r = lock_and_look_again(fd, place, options, &status);
+	if (r < 0) {
+		temp_delete(place, temp_identity_of(&status));
+		return r;
+	}
+	ret_created->identity = temp_identity_of(&status);
+	ret_created->fd = take_fd(&fd);
+	return 0;
+}
+
+static int create_plain(struct temp_place *place, const struct tempfile_options *options,
+			struct temp_created *ret_created)
+{
+	int r = -EEXIST;
+
+	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
+		r = temp_place_next_name(place);
+		if (r < 0)
+			return r;
+		r = create_once(place, options, ret_created);
+		if (r != -EAGAIN && (r != -EEXIST || place->name_is_given))
+			return r;
+	}
+	return r;
+}
+
+int temp_create_named(struct temp_place *place, const struct tempfile_options *options,
+		      struct temp_created *ret_created)
+{
+	int r = create_then_link(place, options, ret_created);
+
+	return r == GO_PLAIN ? create_plain(place, options, ret_created) : r;
+}
+
+static int create_and_unlink(struct temp_place *place, const struct tempfile_options *options,
+			     int *ret_fd)
+{
+	struct temp_created created;
+	int r = create_plain(place, options, &created);
+
+	if (r < 0)
+		return r;
+	r = temp_delete(place, created.identity);
+	if (r < 0) {
+		close(created.fd);
+		return r;
+	}
+	*ret_fd = created.fd;
+	return 0;
+}
+
+int temp_create_anonymous(struct temp_place *place, const struct tempfile_options *options,
+			  int *ret_fd)
+{
+	CLEANUP_FD int fd = -1;
+	struct stat status;
+	int r = open_unnamed(place, options, &fd);
+
+	if (r == GO_PLAIN)
+		return create_and_unlink(place, options, ret_fd);
+	if (r < 0)
+		return r;
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	r = set_mode(fd, &status, options->mode);
+	if (r < 0)
+		return r;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}

@@ -1,0 +1,25 @@
+/* Making files: born locked, or without a name. */
+#ifndef WEIR_TEMPFILE_CREATE_H
+#define WEIR_TEMPFILE_CREATE_H
+
+#include "tempfile/delete.h"
+#include "tempfile/place.h"
+
+#include <tempfile.h>
+
+/* How many random names are tried, each of them taken. Two would do: more are somebody's attack. */
+#define TEMP_CREATE_TRIES 100
+
+struct temp_created {
+	int fd;
+	struct temp_identity identity;
+};
+
+/* Both want resolved options (options.h) and the place made of them. Errors: as
+ * tempfile_open_with(); nothing is left behind. */
+int temp_create_named(struct temp_place *place, const struct tempfile_options *options,
+		      struct temp_created *ret_created);
+int temp_create_anonymous(struct temp_place *place, const struct tempfile_options *options,
+			  int *ret_fd);
+
+#endif

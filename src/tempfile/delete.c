@@ -1,0 +1,37 @@
+/* Deleting by identity.
+ *
+ * A path is only where the file was made. By now the file may have been renamed, deleted or
+ * replaced (many programs save by writing another file and renaming it over the old one), and then
+ * what is there belongs to somebody else. So device and inode number are compared first, which is
+ * sound while we have the file open: its inode number is not given away again. Symbolic links are
+ * not followed: a link at the path is not our file. Between the comparison and the deletion there
+ * is a moment that Linux offers no way to close. */
+#include "tempfile/delete.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+struct temp_identity temp_identity_of(const struct stat *status)
+{
+	return (struct temp_identity){.device = status->st_dev, .inode = status->st_ino};
+}
+
+int temp_place_holds(const struct temp_place *place, struct temp_identity identity)
+{
+	struct stat status;
+
+	if (fstatat(place->dir_fd, temp_place_at(place), &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+	return status.st_dev == identity.device && status.st_ino == identity.inode;
+}
+
+int temp_delete(const struct temp_place *place, struct temp_identity identity)
+{
+	int r = temp_place_holds(place, identity);
+
+	if (r <= 0)
+		return r;
+	if (unlinkat(place->dir_fd, temp_place_at(place), 0) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* Names of temporary files: what may be part of one, and the random middle. */
+#ifndef WEIR_TEMPFILE_NAME_H
+#define WEIR_TEMPFILE_NAME_H
+
+#include <stdbool.h>
+
+#define TEMP_NAME_RANDOM 12
+
+/* Whether `part` can be the beginning or the end of a name in a directory. */
+bool temp_name_part_valid(const char *part);
+
+/* Whether `name` can be a whole one. */
+bool temp_name_valid(const char *name);
+
+/* Fills TEMP_NAME_RANDOM characters, without a terminator. Errors: those of getrandom(2). */
+int temp_name_randomize(char *random);
+
+#endif

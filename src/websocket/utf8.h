@@ -1,0 +1,17 @@
+/* UTF-8 validation (RFC 3629) of text that arrives in pieces. */
+#ifndef WEIR_WEBSOCKET_UTF8_H
+#define WEIR_WEBSOCKET_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where in a character the text stands; opaque but for the two below. */
+typedef uint8_t utf8_state;
+
+#define UTF8_INVALID ((utf8_state)0) /* no continuation can make it valid again */
+#define UTF8_WHOLE ((utf8_state)6)   /* between two characters: where every text begins and ends */
+
+utf8_state utf8_validate(utf8_state state, const uint8_t *text, size_t size);
+
+#endif

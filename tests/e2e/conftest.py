@@ -1,0 +1,81 @@
+"""What every test gets: weir itself, directories of its own, and a check that nothing leaks."""
+
+import sys
+import time
+
+import pytest
+
+import harness
+from collector import Collector
+from servers.hostile import HostileServer
+from servers.node import NodeServer
+from servers.python import PythonServer
+
+sys.dont_write_bytecode = True
+
+
+def pytest_sessionstart(session):
+    harness.limit_core_dumps()
+
+
+@pytest.fixture
+def place(tmp_path):
+    place = harness.Place(tmp_path)
+    yield place
+    left = place.left()
+    assert not left, f"files were left behind: {left}"
+
+
+@pytest.fixture
+def weir(place):
+    assert harness.weir_path().is_file(), f"{harness.weir_path()} is not built"
+    weir = harness.Weir(place)
+    yield weir
+    alive = [p.args for p in weir.started if p.running]
+    survivors = [] if alive else _survivors(place.mark)
+    for process in weir.started:
+        process.done()
+    assert not alive, f"the test left weir running: {alive}"
+    assert not survivors, f"weir left processes behind: {survivors}"
+
+
+def _survivors(mark):
+    """A process that is just ending gets a moment for it."""
+    end = time.monotonic() + 2
+    while (found := harness.marked_processes(mark)) and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
+
+
+@pytest.fixture
+def collector(place):
+    return Collector(place.directory("collected"))
+
+
+@pytest.fixture
+def serve():
+    """serve(script): a server that does to each client what the script says."""
+    servers = []
+
+    def start(script, **options):
+        servers.append(HostileServer(script, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.finish()
+
+
+@pytest.fixture(params=["websockets", "ws"])
+def honest_server(request, tmp_path):
+    """A server that others wrote: honest_server(plan) plays the plan to each client."""
+    kind = {"websockets": PythonServer, "ws": NodeServer}[request.param]
+    servers = []
+
+    def start(plan):
+        servers.append(kind(plan, tmp_path))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.finish()

@@ -1,0 +1,144 @@
+"""Reads a spool, written from nothing but docs/format.md.
+
+It shares no code with weir, so that it proves two things at once: that weir writes what the
+document says, and that the document is enough to write a reader from.
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from crc32c import crc32c
+
+MAGIC = b"\x89WEIR\r\n\x1a"
+HEADER = struct.Struct("<8sHHHBBQQ28sI")
+ENTRY = struct.Struct("<QQQBBHI")
+TEXT, BINARY, CONNECTED, DISCONNECTED, GAP = 1, 2, 16, 17, 18
+KINDS = (TEXT, BINARY, CONNECTED, DISCONNECTED, GAP)
+FLAG_CUT = 1
+
+
+class Damage(Exception):
+    """What stands in the spool is not what the format says."""
+
+
+@dataclass(frozen=True)
+class Record:
+    seq: int
+    kind: int
+    flags: int
+    connection: int
+    time_ns: int
+    payload: bytes  # of a message
+    value: int  # of an event
+
+    @property
+    def is_message(self):
+        return self.kind in (TEXT, BINARY)
+
+    @property
+    def close_code(self):
+        return self.value & 0xFFFF
+
+    @property
+    def cut(self):
+        return bool(self.flags & FLAG_CUT)
+
+    @property
+    def cut_bytes(self):
+        return self.value >> 16
+
+
+@dataclass(frozen=True)
+class Segment:
+    first_seq: int
+    created_ns: int
+    sealed: bool
+    records: list
+
+
+def _check_header(raw, path):
+    if len(raw) < HEADER.size:
+        raise Damage(f"{path}: the header is cut short")
+    (magic, version, header_size, entry_size, separator_length, separator, first_seq, created,
+     zeros, checksum) = HEADER.unpack(raw[:HEADER.size])
+    if magic != MAGIC:
+        raise Damage(f"{path}: not an index")
+    if checksum != crc32c(raw[:60]):
+        raise Damage(f"{path}: the checksum of the header is wrong")
+    if (version, header_size, entry_size) != (1, 64, 32):
+        raise Damage(f"{path}: version {version} or its sizes are unknown")
+    if (separator_length, separator) != (1, 0x0A) or any(zeros):
+        raise Damage(f"{path}: unknown separator, or reserved bytes that are not zero")
+    return first_seq, created
+
+
+def _read_entry(raw, data, seq, path):
+    if len(raw) < ENTRY.size:
+        raise Damage(f"{path}: record {seq} is torn")
+    offset, length, time_ns, kind, flags, connection, checksum = ENTRY.unpack(raw)
+    if kind not in KINDS:
+        raise Damage(f"{path}: record {seq} is of unknown kind {kind}")
+    payload, value = b"", length
+    if kind in (TEXT, BINARY):
+        payload, value = data[offset:offset + length], 0
+        if len(payload) != length or data[offset + length:offset + length + 1] != b"\n":
+            raise Damage(f"{path}: the payload of record {seq} is not all there")
+    if checksum != crc32c(payload, raw[:28]):
+        raise Damage(f"{path}: the checksum of record {seq} is wrong")
+    return Record(seq, kind, flags, connection, time_ns, payload, value)
+
+
+def read_segment(index, data=None):
+    """One segment, given the path of its index. An open index ends at its first bad entry."""
+    index = Path(index)
+    sealed = index.suffix != ".open"
+    data = Path(data) if data else index.with_name(index.name.split(".")[0] + ".data")
+    raw, payloads = index.read_bytes(), data.read_bytes()
+    first_seq, created = _check_header(raw, index)
+    if index.name.split(".")[0] != f"{first_seq:020}":
+        raise Damage(f"{index}: the header says that the first record is {first_seq}")
+    records = []
+    for at in range(HEADER.size, len(raw), ENTRY.size):
+        try:
+            records.append(_read_entry(raw[at:at + ENTRY.size], payloads,
+                                       first_seq + len(records), index))
+        except Damage:
+            if sealed:
+                raise
+            break
+    return Segment(first_seq, created, sealed, records)
+
+
+def read_spool(directory):
+    """All segments in order; checks that no record number is used twice and none goes back."""
+    directory = Path(directory)
+    paths = sorted([*directory.glob("*.index"), *directory.glob("*.index.open")])
+    segments = []
+    for path in paths:
+        segment = read_segment(path)
+        if segments and segment.first_seq < end_of(segments[-1]):
+            raise Damage(f"{path}: its numbers overlap with those of the segment before")
+        segments.append(segment)
+    return segments
+
+
+def end_of(segment):
+    return segment.first_seq + len(segment.records)
+
+
+def records_of(directory):
+    return [record for segment in read_spool(directory) for record in segment.records]
+
+
+def messages_of(directory):
+    """(kind, payload) of every message, in order."""
+    return [(r.kind, r.payload) for r in records_of(directory) if r.is_message]
+
+
+def payloads_of(directory):
+    return [r.payload for r in records_of(directory) if r.is_message]
+
+
+def events_of(directory):
+    return [r for r in records_of(directory) if not r.is_message]

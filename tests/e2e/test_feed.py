@@ -1,0 +1,166 @@
+"""weir feed: a source of realistic messages that are the same every time."""
+
+import json
+import signal
+import socket
+
+import pytest
+
+import frames
+from feed_client import ACCEPT, REQUEST, FeedClient, started_feed
+from frames import BINARY, PING, PONG, TEXT
+from spool_reader import payloads_of
+
+
+def stream(weir, *options):
+    """All messages of one connection; the feed ends by itself."""
+    process, url = started_feed(weir, "--once", *options)
+    with FeedClient(url) as client:
+        assert client.upgrade()[0].startswith("HTTP/1.1 101")
+        messages = client.messages()
+    process.wait().expect(0)
+    return messages
+
+
+def test_the_upgrade(weir):
+    process, url = started_feed(weir, "--messages", "1", "--once")
+    with FeedClient(url) as client:
+        status, headers = client.upgrade()
+        assert status.startswith("HTTP/1.1 101")
+        assert headers["upgrade"].lower() == "websocket"
+        assert headers["connection"].lower() == "upgrade"
+        assert headers["sec-websocket-accept"] == ACCEPT
+        assert "sec-websocket-extensions" not in headers
+        client.messages()
+    process.wait().expect(0)
+
+
+def test_the_same_seed_gives_the_same_bytes(weir):
+    one, same = (stream(weir, "--seed", "7", "--messages", "2000") for _ in range(2))
+    other = stream(weir, "--seed", "8", "--messages", "2000")
+    assert one == same and one != other
+    assert stream(weir, "--messages", "5") == stream(weir, "--messages", "5", "--seed", "1")
+    assert one[:50] == stream(weir, "--seed", "7", "--messages", "50")
+
+
+def test_every_connection_gets_the_same_stream(weir):
+    process, url = started_feed(weir, "--messages", "500")
+    got = []
+    for _ in range(3):
+        with FeedClient(url) as client:
+            client.upgrade()
+            got.append(client.messages())
+    assert got[0] == got[1] == got[2]
+    process.signal(signal.SIGTERM)
+    process.wait().expect(0)
+
+
+def test_messages_are_trades_of_about_200_bytes(weir):
+    messages = stream(weir, "--messages", "3000")
+    assert len(messages) == 3000 and {opcode for opcode, _ in messages} == {TEXT}
+    trades = [json.loads(payload) for _, payload in messages]
+    assert all(type(trade) is dict and trade.keys() == trades[0].keys() for trade in trades)
+    assert not any(b"\n" in payload for _, payload in messages)
+    sizes = [len(payload) for _, payload in messages]
+    assert 180 <= sum(sizes) / len(sizes) <= 220 and min(sizes) > 120 and max(sizes) < 300
+
+
+@pytest.mark.parametrize("size", [1, 1000, 250_000])
+def test_bytes_stop_at_the_first_message_that_reaches_them(weir, size):
+    sizes = [len(payload) for _, payload in stream(weir, "--bytes", size)]
+    assert sum(sizes) >= size and sum(sizes[:-1]) < size
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65535, 65536, 1_000_000])
+@pytest.mark.parametrize("binary", [True, False])
+def test_messages_of_one_size(weir, size, binary):
+    options = ["--binary"] if binary else []
+    messages = stream(weir, "--messages", "3", "--size", size, *options)
+    assert [len(payload) for _, payload in messages] == [size] * 3
+    assert {opcode for opcode, _ in messages} == {BINARY if binary else TEXT}
+    if not binary:
+        [payload.decode() for _, payload in messages]
+
+
+def test_rate(weir):
+    process, url = started_feed(weir, "--messages", "20", "--rate", "100", "--once")
+    with FeedClient(url) as client:
+        client.upgrade()
+        client.messages()
+    assert process.wait().expect(0).seconds >= 0.15
+
+
+def test_pings_are_answered(weir):
+    process, url = started_feed(weir, "--rate", "1000", "--once")
+    with FeedClient(url) as client:
+        client.upgrade()
+        client.send(PING, b"are you there")
+        while (frame := client.next()).opcode != PONG:
+            assert frame.opcode == TEXT
+        assert frame.payload == b"are you there"
+        client.send(frames.CLOSE, b"\x03\xe8")
+        while (frame := client.next()).opcode != frames.CLOSE:
+            pass
+        assert frames.close_code(frame.payload) == 1000
+    process.wait().expect(0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_on_a_signal(weir, number):
+    process, url = started_feed(weir)
+    with FeedClient(url) as client:
+        client.upgrade()
+        client.next()
+        process.signal(number)
+        process.wait().expect(0)
+
+
+def test_a_client_that_vanishes_does_not_end_it(weir):
+    process, url = started_feed(weir, "--messages", "100")
+    for stop in (b"", REQUEST[:30], REQUEST):
+        with FeedClient(url) as client:
+            client.socket.sendall(stop)
+    with FeedClient(url) as client:
+        client.upgrade()
+        assert len(client.messages()) == 100
+    process.signal()
+    process.wait().expect(0)
+
+
+@pytest.mark.parametrize("request_bytes", [
+    b"nonsense\r\n\r\n", REQUEST.replace(b"GET", b"POST"), REQUEST.replace(b"13", b"8"),
+    REQUEST.replace(b"Upgrade: websocket\r\n", b""), bytes(range(256)) + b"\r\n\r\n"])
+def test_a_bad_request_is_refused(weir, request_bytes):
+    process, url = started_feed(weir)
+    with FeedClient(url) as client:
+        try:
+            assert not client.upgrade(request_bytes)[0].startswith("HTTP/1.1 101")
+        except (ConnectionResetError, ValueError):
+            pass
+    process.signal()
+    process.wait().expect(0)
+
+
+def test_a_port_that_is_taken(weir):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = weir.run("feed", "--listen", address)
+    assert result.code not in (0, 2) and address in result.complaint, result
+
+
+def test_an_address_of_choice(weir):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    process, url = started_feed(weir, "--listen", f"127.0.0.1:{port}")
+    assert url == f"ws://127.0.0.1:{port}/"
+    process.signal()
+    process.wait().expect(0)
+
+
+def test_captured_is_what_the_feed_sent(weir):
+    sent = stream(weir, "--seed", "3", "--bytes", "1MiB")
+    process, url = started_feed(weir, "--seed", "3", "--bytes", "1MiB", "--once", "--quiet")
+    result, spool = weir.captured(url)
+    result.expect(0)
+    assert payloads_of(spool) == [payload for _, payload in sent]
+    process.wait().expect(0)

@@ -1,0 +1,106 @@
+"""--status: what the user sees while a capture runs and at its end."""
+
+import fcntl
+import json
+import re
+import struct
+import termios
+
+import pytest
+
+from frames import text, texts
+from harness import SANITIZED, wait_until
+from servers.hostile import sending, sending_and_waiting
+from terminal import Terminal
+
+MESSAGES = [b"x" * 100] * 1000
+NUMBERS = ["messages", "bytes", "wire_bytes", "duration_ns", "segments", "acked", "kept",
+           "peak_disk_bytes", "peak_rss_bytes", "close_code", "cut_bytes"]
+TEXTS = ["url", "spool", "end"]
+
+
+def test_json(weir, serve):
+    data = texts(MESSAGES)
+    server = serve(sending(data))
+    result = weir.capture(server.url, "--status", "json", "--segment-messages", "300", "--",
+                          "true").expect(0)
+    assert result.err.count("\n") == 1 and result.err.endswith("\n"), "one line, and nothing else"
+    report = json.loads(result.err)
+    assert sorted(report) == sorted([*NUMBERS, *TEXTS])
+    assert all(type(report[name]) is int and report[name] >= 0 for name in NUMBERS)
+    assert all(type(report[name]) is str for name in TEXTS)
+    assert report["messages"] == 1000 and report["bytes"] == 100_000
+    assert len(data) <= report["wire_bytes"] < len(data) + 1000
+    assert 0 < report["duration_ns"] < 20_000_000_000
+    assert report["acked"] == report["segments"] >= 4 and report["kept"] == 0
+    assert 101_000 <= report["peak_disk_bytes"] < 100 << 20
+    assert 1 << 20 <= report["peak_rss_bytes"] < (1 << 30 if SANITIZED else 16 << 20)
+    assert (report["url"], report["spool"], report["end"]) == (server.url, "", "closed")
+
+
+@pytest.mark.parametrize("name", ['quote"back\\slash', "tab\tnew\nline\x01", "ü漢"])
+def test_json_with_odd_names(weir, serve, place, name):
+    spool = place.root / name
+    result = weir.capture(serve(sending(text("x"))).url, "--keep", "--spool", spool, "--status",
+                          "json").expect(0)
+    assert result.report["spool"] == str(spool)
+
+
+def test_json_of_a_failure(weir):
+    result = weir.capture("ws://no-such-host.invalid/", "--status", "json").expect(3)
+    assert (result.report["end"], result.report["messages"]) == ("failed", 0)
+
+
+@pytest.mark.parametrize("status", [["--status", "summary"], ["--status", "auto"], []])
+def test_summary(weir, serve, status):
+    """Also what a log gets when nothing is said."""
+    result = weir.capture(serve(sending(texts(MESSAGES))).url, *status, "--", "true").expect(0)
+    plain = result.err.replace(",", "").replace("\u202f", "").replace(" ", "")
+    assert "1000" in plain and "message" in plain
+    assert "\r" not in result.err and "\x1b" not in result.err
+
+
+def test_none(weir, serve):
+    result = weir.capture(serve(sending(texts(MESSAGES))).url, "--status", "none", "--", "true")
+    assert result.expect(0).err == ""
+
+
+def test_none_does_not_hide_failures(weir, serve):
+    weir.capture("ws://no-such-host.invalid/", "--status", "none").expect(3, "no-such-host")
+
+
+@pytest.mark.parametrize("status", [["--status", "live"], ["--status", "auto"], []])
+def test_live_line_on_a_terminal(weir, serve, status):
+    server = serve(sending_and_waiting(texts(MESSAGES)))
+    terminal = Terminal()
+    process = weir.start_capture(server.url, *status, "--", "true", stderr=terminal.slave)
+    wait_until(lambda: b"\r" in terminal.written and re.search(rb"1[., ]?000", terminal.written),
+               "a status line with the number of messages")
+    process.signal()
+    code = process.wait().code
+    written = terminal.end()
+    assert code == 0, written
+    assert "/s" in written and "message" in written.lower()
+    assert written.endswith("\n"), "the cursor must not stay in the status line"
+
+
+def test_live_line_is_never_wider_than_the_terminal(weir, serve):
+    server = serve(sending_and_waiting(texts(MESSAGES)))
+    terminal = Terminal()
+    fcntl.ioctl(terminal.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    process = weir.start_capture(server.url, "--status", "live", "--", "true",
+                                 stderr=terminal.slave)
+    wait_until(lambda: terminal.written.count(b"\r") >= 3, "some status lines")
+    live = terminal.written
+    process.signal()
+    process.wait().expect(0)
+    terminal.end()
+    plain = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", live).decode()
+    assert max(len(line) for line in re.split("[\r\n]", plain)) <= 40
+
+
+def test_messages_never_reach_the_terminal_as_control_characters(weir):
+    terminal = Terminal()
+    process = weir.start_capture("ws://no-such-host.invalid/\x1b[31m", stderr=terminal.slave)
+    assert process.wait().code in (2, 3)
+    assert "\x1b[31m" not in terminal.end()
