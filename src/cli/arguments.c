@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
+#include <weir.h>
 
 #define HELP_VALUE 1000
 #define FIRST_VALUE 1001
@@ -28,6 +29,11 @@ static int set(const struct argument *argument, const char *text)
 	switch (argument->kind) {
 	case ARGUMENT_FLAG:
 		*(bool *)argument->value = true;
+		return 0;
+	case ARGUMENT_PATH:
+		if (!*text)
+			return -EINVAL;
+		*(const char **)argument->value = text;
 		return 0;
 	case ARGUMENT_TEXT:
 		*(const char **)argument->value = text;
@@ -53,27 +59,34 @@ static const char *expected(enum argument_kind kind)
 		return "a time, such as 500ms, 10s or 2h";
 	case ARGUMENT_COUNT:
 		return "a whole number";
+	case ARGUMENT_PATH:
+		return "a path";
 	default:
 		return "a value";
 	}
 }
 
-static enum arguments_result set_or_say(const struct usage *usage, const struct argument *argument,
-					const char *text)
+static int say_no_memory(void)
+{
+	say_error("out of memory");
+	return WEIR_STORAGE;
+}
+
+static int set_or_say(const struct usage *usage, const struct argument *argument, const char *text)
 {
 	int r = set(argument, text);
 
 	if (r >= 0)
 		return ARGUMENTS_OK;
 	if (r == -ENOMEM)
-		say_error("out of memory");
-	else if (r == -ERANGE)
+		return say_no_memory();
+	if (r == -ERANGE)
 		say_error("--%s: \"%s\" is too large", argument->name, text);
 	else
 		say_error("--%s takes %s, not \"%s\"", argument->name, expected(argument->kind),
 			  text);
 	say_hint("see %s --help", usage->command);
-	return ARGUMENTS_ERROR;
+	return WEIR_USAGE;
 }
 
 static void print_help(const struct usage *usage)
@@ -108,7 +121,7 @@ static struct option *make_options(const struct usage *usage)
 	return options;
 }
 
-static enum arguments_result say_unknown(const struct usage *usage, int found, char *const *argv)
+static int say_unknown(const struct usage *usage, int found, char *const *argv)
 {
 	if (found == ':')
 		say_error("%s needs a value", argv[optind - 1]);
@@ -119,31 +132,43 @@ static enum arguments_result say_unknown(const struct usage *usage, int found, c
 	else
 		say_error("there is no option %s", argv[optind - 1]);
 	say_hint("see %s --help", usage->command);
-	return ARGUMENTS_ERROR;
+	return WEIR_USAGE;
 }
 
-enum arguments_result arguments_parse(const struct usage *usage, int argc, char **argv,
-				      int *ret_rest)
+/* An option that holds one value and is given two is a mistake, and either could be meant. */
+static int check_repeated(const struct usage *usage, bool *given, const struct argument *argument)
+{
+	if (!*given || argument->kind == ARGUMENT_FLAG || argument->kind == ARGUMENT_LIST) {
+		*given = true;
+		return ARGUMENTS_OK;
+	}
+	say_error("--%s was given twice", argument->name);
+	say_hint("see %s --help", usage->command);
+	return WEIR_USAGE;
+}
+
+int arguments_parse(const struct usage *usage, int argc, char **argv, int *ret_rest)
 {
 	CLEANUP_FREE struct option *options = make_options(usage);
-	enum arguments_result result = ARGUMENTS_OK;
-	int found;
+	CLEANUP_FREE bool *given = calloc(usage->count + 1, sizeof(*given));
+	int result = ARGUMENTS_OK, found;
 
-	if (!options) {
-		say_error("out of memory");
-		return ARGUMENTS_ERROR;
-	}
+	if (!options || !given)
+		return say_no_memory();
 	opterr = 0;
 	optind = 0; /* so that GNU getopt begins anew */
 	while (result == ARGUMENTS_OK &&
 	       (found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
 		if (found == HELP_VALUE) {
 			print_help(usage);
-			return ARGUMENTS_HELP;
+			return 0;
 		}
 		if (found < FIRST_VALUE)
 			return say_unknown(usage, found, argv);
-		result = set_or_say(usage, &usage->arguments[found - FIRST_VALUE], optarg);
+		found -= FIRST_VALUE;
+		result = check_repeated(usage, &given[found], &usage->arguments[found]);
+		if (result == ARGUMENTS_OK)
+			result = set_or_say(usage, &usage->arguments[found], optarg);
 	}
 	*ret_rest = optind;
 	return result;

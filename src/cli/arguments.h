@@ -10,6 +10,7 @@
 enum argument_kind {
 	ARGUMENT_FLAG,	/* bool */
 	ARGUMENT_TEXT,	/* const char * */
+	ARGUMENT_PATH,	/* the same, but not empty */
 	ARGUMENT_LIST,	/* struct argument_list: may be given more than once */
 	ARGUMENT_SIZE,	/* uint64_t, bytes */
 	ARGUMENT_TIME,	/* uint64_t, nanoseconds */
@@ -39,16 +40,12 @@ struct usage {
 	const char *more; /* below the options; may be NULL */
 };
 
-enum arguments_result {
-	ARGUMENTS_OK,
-	ARGUMENTS_HELP,	 /* --help was given, and printed */
-	ARGUMENTS_ERROR, /* a message was printed */
-};
+#define ARGUMENTS_OK (-1)
 
 /* Parses argv[1] and on, up to "--" or the end; options may stand before, between and behind what
- * is none. Those are moved to the end: argv[*ret_rest] is the first. */
-enum arguments_result arguments_parse(const struct usage *usage, int argc, char **argv,
-				      int *ret_rest);
+ * is none. Those are moved to the end: argv[*ret_rest] is the first. Returns ARGUMENTS_OK, or the
+ * exit code to end with: help was printed, or a message. */
+int arguments_parse(const struct usage *usage, int argc, char **argv, int *ret_rest);
 
 static inline void argument_list_donep(struct argument_list *list)
 {

@@ -167,6 +167,15 @@ static const char *end_name(enum weir_outcome outcome, const struct weir_stats *
 	return stats->ended_by_server ? "closed" : "limit";
 }
 
+/* A temporary spool that stays must be named, or nobody would ever find it. */
+static void report_spool(const struct run *run, enum weir_outcome outcome, const char *spool)
+{
+	if (run->kind != STATUS_NONE)
+		fprintf(stderr, "spool      %s (weir cat prints it)\n", spool);
+	else if (outcome == WEIR_DONE && !run->options.spool)
+		say_error("what was captured is in %s", spool);
+}
+
 static void report(struct run *run, enum weir_outcome outcome)
 {
 	struct weir_stats stats = weir_capture_stats(run->capture);
@@ -184,8 +193,8 @@ static void report(struct run *run, enum weir_outcome outcome)
 		status_summary(stderr, &stats);
 	if (run->kind == STATUS_JSON)
 		status_json(stderr, &stats, &names);
-	if (exists && stats.disk_bytes > 0 && run->kind != STATUS_NONE && run->kind != STATUS_JSON)
-		fprintf(stderr, "spool      %s (weir cat prints it)\n", names.spool);
+	if (exists && stats.disk_bytes > 0 && run->kind != STATUS_JSON)
+		report_spool(run, outcome, names.spool);
 }
 
 /* Runs a capture whose options are complete. Returns the exit code. */
@@ -234,14 +243,14 @@ static int find_separator(int argc, char **argv)
 	return i;
 }
 
-static enum arguments_result parse(struct run *run, int argc, char **argv, int *ret_rest)
+static int parse(struct run *run, int argc, char **argv, int *ret_rest)
 {
 	struct weir_capture_options *o = &run->options;
 	const struct argument arguments[] = {
-		{"dir", ARGUMENT_TEXT, &o->dir, "DIR", "make the temporary spool in DIR"},
+		{"dir", ARGUMENT_PATH, &o->dir, "DIR", "make the temporary spool in DIR"},
 		{"prefix", ARGUMENT_TEXT, &o->prefix, "TEXT", "begin its name with TEXT (weir-)"},
 		{"suffix", ARGUMENT_TEXT, &o->suffix, "TEXT", "end its name with TEXT"},
-		{"spool", ARGUMENT_TEXT, &o->spool, "DIR",
+		{"spool", ARGUMENT_PATH, &o->spool, "DIR",
 		 "use the spool DIR, made when missing and kept; what is in it comes first"},
 		{"keep", ARGUMENT_FLAG, &run->keep, NULL, "hand nothing on: leave all in the spool"},
 		{"segment-size", ARGUMENT_SIZE, &o->segment_bytes, "SIZE",
@@ -295,14 +304,9 @@ int command_capture(int argc, char **argv)
 		.options = {.segment_age_ns = SEGMENT_AGE_NS, .on_kept = on_kept, .tick_ns = TICK_NS},
 	};
 
-	switch (parse(&run, separator, argv, &rest)) {
-	case ARGUMENTS_HELP:
-		return 0;
-	case ARGUMENTS_ERROR:
-		return WEIR_USAGE;
-	case ARGUMENTS_OK:
-		break;
-	}
+	code = parse(&run, separator, argv, &rest);
+	if (code != ARGUMENTS_OK)
+		return code;
 	code = check_url(separator - rest, argv + rest);
 	if (code == 0)
 		code = choose_status(&run);

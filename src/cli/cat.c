@@ -58,6 +58,7 @@ static int print_payload(struct reader *reader, const struct record *record)
 static uint64_t print_records(struct reader *reader, const char *path, uint64_t first_seq,
 			      bool sealed)
 {
+	char name[FORMAT_NAME_SIZE];
 	struct record record;
 	uint64_t damaged = 0, seq = first_seq;
 	int r;
@@ -71,7 +72,9 @@ static uint64_t print_records(struct reader *reader, const char *path, uint64_t 
 			continue;
 		if (r == -EBADMSG && !sealed)
 			break; /* what a writer that died, or has not got further, leaves */
-		say_error("%s: record %" PRIu64 " cannot be read: %s", path, seq, reason(r));
+		format_name(name, first_seq, sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX);
+		say_error("%s/%s: record %" PRIu64 " cannot be read: %s", path, name, seq,
+			  reason(r));
 		damaged++;
 		if (r != -EBADMSG)
 			break;
@@ -144,16 +147,11 @@ int command_cat(int argc, char **argv)
 		.summary = "Prints every message in the directory SPOOL to standard output, in order,\n"
 			   "each followed by a newline. The spool may be in use.",
 	};
-	int rest;
+	int rest, code;
 
-	switch (arguments_parse(&usage, argc, argv, &rest)) {
-	case ARGUMENTS_HELP:
-		return 0;
-	case ARGUMENTS_ERROR:
-		return WEIR_USAGE;
-	case ARGUMENTS_OK:
-		break;
-	}
+	code = arguments_parse(&usage, argc, argv, &rest);
+	if (code != ARGUMENTS_OK)
+		return code;
 	if (argc - rest != 1) {
 		say_error("which spool? One directory is to be named");
 		say_hint("see weir cat --help");

@@ -1,5 +1,6 @@
 /* weir feed: a source to try things with, when no real one is at hand. */
 #include "base/macro.h"
+#include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/say.h"
@@ -26,6 +27,7 @@ static void feed_run_donep(struct feed_run *run)
 /* Cuts HOST:PORT in two; the host may be [IPv6]. */
 static int split_address(struct feed_run *run)
 {
+	uint64_t port;
 	char *colon;
 
 	run->host = strdup(run->listen);
@@ -33,6 +35,8 @@ static int split_address(struct feed_run *run)
 		return -ENOMEM;
 	colon = strrchr(run->host, ':');
 	if (!colon || colon == run->host)
+		return -EINVAL;
+	if (units_parse_count(colon + 1, &port) < 0 || port > UINT16_MAX)
 		return -EINVAL;
 	*colon = '\0';
 	run->server.host = run->host;
@@ -88,7 +92,7 @@ static int serve(struct feed_run *run)
 	return r < 0 ? WEIR_BROKEN : 0;
 }
 
-static enum arguments_result parse(struct feed_run *run, int argc, char **argv, int *ret_rest)
+static int parse(struct feed_run *run, int argc, char **argv, int *ret_rest)
 {
 	struct producer_options *stream = &run->server.stream;
 	const struct argument arguments[] = {
@@ -124,16 +128,11 @@ int command_feed(int argc, char **argv)
 		.listen = "127.0.0.1:0",
 		.server = {.stream = {.seed = 1}},
 	};
-	int rest;
+	int rest, code;
 
-	switch (parse(&run, argc, argv, &rest)) {
-	case ARGUMENTS_HELP:
-		return 0;
-	case ARGUMENTS_ERROR:
-		return WEIR_USAGE;
-	case ARGUMENTS_OK:
-		break;
-	}
+	code = parse(&run, argc, argv, &rest);
+	if (code != ARGUMENTS_OK)
+		return code;
 	if (rest < argc) {
 		say_error("\"%s\" is more than weir feed takes", argv[rest]);
 		return WEIR_USAGE;

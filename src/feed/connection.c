@@ -1,5 +1,5 @@
 /*
- * Of what the client says, only its request and its Close matter; other frames are skipped. It is
+ * Of what the client says, only its request, its pings and its Close matter; the rest is skipped. It is
  * told Close after the last message, and has a few seconds to answer.
  */
 #include "feed/connection.h"
@@ -20,6 +20,8 @@
 #define TICK_NS (5 * NS_PER_MS) /* how often a limited rate sends */
 #define CLOSE_TIMEOUT_NS (3 * NS_PER_S)
 #define ANSWER_MAX 1024
+#define PING_HEADER 6 /* with the mask, which clients always set */
+#define PING_SIZE_MAX (PING_HEADER + FRAME_CONTROL_MAX)
 
 struct connection {
 	struct connection *next;
@@ -29,12 +31,16 @@ struct connection {
 	struct loop_timer timer;
 	int fd;
 	bool accepted, refused; /* the request; until then nothing is sent */
+	bool closing;		/* the client said Close first */
 	bool over;
 	uint64_t started_ns;
 	struct producer producer;
 	struct buffer answer;
 	size_t in_size, out_start, out_size;
 	uint64_t skip; /* bytes of a client's frame that are of no interest */
+	bool pinged;   /* the latest ping is to be answered, section 5.5.3 */
+	size_t ping_size;
+	uint8_t ping[FRAME_CONTROL_MAX];
 	char in[HANDSHAKE_HEAD_MAX];
 	uint8_t out[OUT_SIZE];
 };
@@ -50,12 +56,28 @@ static uint64_t messages_now(const struct connection *connection)
 	return (uint64_t)((double)elapsed / (double)NS_PER_S * (double)rate) + 1;
 }
 
+static void put_pong(struct connection *connection)
+{
+	size_t header = frame_write_header(connection->out, FRAME_PONG, connection->ping_size, NULL);
+
+	memcpy(connection->out + header, connection->ping, connection->ping_size);
+	connection->out_size = header + connection->ping_size;
+	connection->pinged = false;
+}
+
 static void refill(struct connection *connection)
 {
 	connection->out_start = 0;
 	connection->out_size = connection->answer.size;
 	if (connection->out_size > 0)
 		memcpy(connection->out, connection->answer.data, connection->out_size);
+	else if (connection->pinged && connection->producer.left == 0)
+		put_pong(connection);
+	else if (connection->closing)
+		connection->out_size = connection->producer.closed
+					       ? 0
+					       : producer_close(&connection->producer,
+								connection->out);
 	else
 		connection->out_size = producer_fill(&connection->producer, connection->out,
 						     OUT_SIZE, messages_now(connection));
@@ -67,7 +89,7 @@ static int rest(struct connection *connection)
 {
 	uint64_t wait = connection->producer.closed ? CLOSE_TIMEOUT_NS : TICK_NS;
 
-	connection->over = connection->refused;
+	connection->over = connection->refused || connection->closing;
 	loop_timer_set(connection->loop, &connection->timer, clock_monotonic_ns() + wait);
 	return loop_change(connection->loop, &connection->source, EPOLLIN);
 }
@@ -118,6 +140,20 @@ static uint64_t frame_size(const uint8_t *in, size_t size)
 	return payload + 2 + more + 4; /* clients mask */
 }
 
+/* Keeps a ping that is there as a whole. False: it is not yet. */
+static bool take_ping(struct connection *connection, uint64_t size)
+{
+	const uint8_t *in = (const uint8_t *)connection->in;
+
+	if (connection->in_size < size)
+		return false;
+	connection->ping_size = MIN((size_t)size - PING_HEADER, sizeof(connection->ping));
+	memcpy(connection->ping, in + PING_HEADER, connection->ping_size);
+	frame_mask(connection->ping, connection->ping_size, in + 2);
+	connection->pinged = true;
+	return true;
+}
+
 static void drop(struct connection *connection, size_t size)
 {
 	connection->in_size -= size;
@@ -129,6 +165,7 @@ static bool client_closes(struct connection *connection)
 {
 	for (;;) {
 		size_t skip = (size_t)MIN(connection->skip, (uint64_t)connection->in_size);
+		uint64_t size;
 
 		drop(connection, skip);
 		connection->skip -= skip;
@@ -136,10 +173,23 @@ static bool client_closes(struct connection *connection)
 			return false;
 		if ((connection->in[0] & 0x0f) == FRAME_CLOSE)
 			return true;
-		connection->skip = frame_size((const uint8_t *)connection->in, connection->in_size);
-		if (connection->skip == 0)
+		size = frame_size((const uint8_t *)connection->in, connection->in_size);
+		if (size == 0)
 			return false;
+		if ((connection->in[0] & 0x0f) == FRAME_PING && size <= PING_SIZE_MAX &&
+		    !take_ping(connection, size))
+			return false;
+		connection->skip = size;
 	}
+}
+
+/* The client's Close: the answer to ours, or answered now, unless that would be inside a message. */
+static int on_close(struct connection *connection)
+{
+	connection->over = connection->producer.closed || connection->producer.left > 0;
+	connection->closing = true;
+	loop_timer_clear(connection->loop, &connection->timer);
+	return loop_change(connection->loop, &connection->source, EPOLLIN | EPOLLOUT);
 }
 
 static int receive(struct connection *connection)
@@ -154,9 +204,10 @@ static int receive(struct connection *connection)
 	connection->in_size += (size_t)n;
 	if (!connection->accepted && !connection->refused)
 		return on_request(connection);
-	connection->over = connection->accepted && client_closes(connection);
 	if (connection->refused)
 		connection->in_size = 0;
+	else if (client_closes(connection))
+		return on_close(connection);
 	return 0;
 }
 

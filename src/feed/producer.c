@@ -56,7 +56,7 @@ static size_t put_filling(struct producer *producer, uint8_t *to, size_t size)
 	return count;
 }
 
-static size_t put_close(struct producer *producer, uint8_t *to)
+size_t producer_close(struct producer *producer, uint8_t *to)
 {
 	static const uint8_t normal[] = {1000 >> 8, 1000 & 0xff};
 	size_t header = frame_write_header(to, FRAME_CLOSE, sizeof(normal), NULL);
@@ -74,7 +74,7 @@ size_t producer_fill(struct producer *producer, uint8_t *to, size_t size, uint64
 		if (producer->left > 0)
 			used += put_filling(producer, to + used, size - used);
 		else if (is_complete(producer))
-			used += put_close(producer, to + used);
+			used += producer_close(producer, to + used);
 		else if (producer->messages >= messages_now)
 			break;
 		else if (producer->options.size > 0)

@@ -32,4 +32,7 @@ void producer_init(struct producer *producer, const struct producer_options *opt
  * for now, or at all. */
 size_t producer_fill(struct producer *producer, uint8_t *to, size_t size, uint64_t messages_now);
 
+/* Writes the Close frame now, between two messages, and produces nothing more. Returns its size. */
+size_t producer_close(struct producer *producer, uint8_t *to);
+
 #endif

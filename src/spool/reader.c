@@ -14,7 +14,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define INDEX_WINDOW ((size_t)1024 * FORMAT_ENTRY_SIZE)
 
@@ -31,6 +33,8 @@ struct reader {
 	uint64_t first_seq;
 	uint64_t next; /* number of the entry that comes next */
 	uint64_t data_end;
+	bool sealed;
+	bool damaged; /* told so already */
 	struct format_entry entry; /* returned last */
 };
 
@@ -101,6 +105,7 @@ int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret
 	if (!reader)
 		return -ENOMEM;
 	reader->first_seq = first_seq;
+	reader->sealed = sealed;
 	reader->index = (struct window){.fd = -1, .room = INDEX_WINDOW};
 	reader->data = (struct window){.fd = -1, .room = READER_WINDOW};
 	r = window_open(&reader->index, dir_fd, first_seq,
@@ -166,6 +171,28 @@ static const uint8_t *payload_in_window(const struct reader *reader)
 	return reader->data.data + (entry->offset - reader->data.start);
 }
 
+/* Behind the last whole entry there is nothing, and the data ends with it: or a sealed index was
+ * cut. Told once. */
+static int check_end(struct reader *reader, ssize_t rest)
+{
+	struct stat status;
+
+	if (!reader->sealed || reader->damaged)
+		return 0;
+	if (fstat(reader->data.fd, &status) < 0)
+		return -errno;
+	if (rest == 0 && (uint64_t)status.st_size == reader->data_end)
+		return 0;
+	reader->damaged = true;
+	return -EBADMSG;
+}
+
+static int damage(struct reader *reader)
+{
+	reader->damaged = true;
+	return -EBADMSG;
+}
+
 int reader_next(struct reader *reader, struct record *ret_record)
 {
 	uint64_t at = FORMAT_HEADER_SIZE + reader->next * FORMAT_ENTRY_SIZE;
@@ -175,16 +202,16 @@ int reader_next(struct reader *reader, struct record *ret_record)
 	int r;
 
 	if (n < FORMAT_ENTRY_SIZE)
-		return n < 0 ? (int)n : 0;
+		return n < 0 ? (int)n : check_end(reader, n);
 	reader->next++;
 	format_read_entry(stored, &reader->entry);
 	if (!is_plausible(&reader->entry))
-		return -EBADMSG;
+		return damage(reader);
 	r = checksum(reader, &crc);
 	if (r < 0)
-		return r;
+		return r == -EBADMSG ? damage(reader) : r;
 	if (!format_entry_is_valid(stored, crc))
-		return -EBADMSG;
+		return damage(reader);
 	reader->data_end = reader->entry.offset + format_data_size(&reader->entry);
 	*ret_record = (struct record){
 		.seq = reader->first_seq + reader->next - 1,

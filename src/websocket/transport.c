@@ -13,9 +13,14 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+
+#define LOW_DESCRIPTORS 128 /* new ones are the lowest that are free */
 
 struct transport {
 	struct loop *loop;
@@ -58,6 +63,17 @@ static enum transport_error classify(CURLcode code)
 	}
 }
 
+/* Why nobody answered, in the system's words when there are any: libcurl's say where, not why. */
+static const char *reason(struct transport *transport, CURLcode code)
+{
+	long number = 0;
+
+	if (code == CURLE_COULDNT_CONNECT &&
+	    curl_easy_getinfo(transport->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number > 0)
+		return strerror((int)number);
+	return transport->detail[0] ? transport->detail : curl_easy_strerror(code);
+}
+
 /* Tells the owner when dialling has ended. The transport may be gone after it. */
 static int report_end(struct transport *transport)
 {
@@ -74,8 +90,7 @@ static int report_end(struct transport *transport)
 	if (code == CURLE_OK && fd == CURL_SOCKET_BAD)
 		code = CURLE_COULDNT_CONNECT;
 	transport->fd = (int)fd;
-	return transport->dialled(transport->data, classify(code),
-				  transport->detail[0] ? transport->detail : curl_easy_strerror(code));
+	return transport->dialled(transport->data, classify(code), reason(transport, code));
 }
 
 static int act(struct transport *transport, curl_socket_t fd)
@@ -162,6 +177,29 @@ static int watch_timer(CURLM *multi, long timeout_ms, void *data)
 	return 0;
 }
 
+/* CURLOPT_OPENSOCKETFUNCTION: no program that is started gets the connection. */
+static curl_socket_t open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)data;
+	(void)purpose;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* curl_multi_init(), whose descriptors older versions leave open in programs that are started. */
+static CURLM *multi_init(void)
+{
+	bool open_before[LOW_DESCRIPTORS];
+	CURLM *multi;
+
+	for (int fd = 0; fd < LOW_DESCRIPTORS; fd++)
+		open_before[fd] = fcntl(fd, F_GETFD) >= 0;
+	multi = curl_multi_init();
+	for (int fd = 0; fd < LOW_DESCRIPTORS; fd++)
+		if (!open_before[fd])
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+	return multi;
+}
+
 static void set_up(struct transport *transport, const char *url)
 {
 	CURL *easy = transport->easy;
@@ -171,6 +209,7 @@ static void set_up(struct transport *transport, const char *url)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transport->detail);
 	curl_multi_setopt(transport->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
 	curl_multi_setopt(transport->multi, CURLMOPT_SOCKETDATA, transport);
@@ -194,7 +233,7 @@ int transport_new(struct loop *loop, const char *url, transport_dialled *dialled
 	transport->dialled = dialled;
 	transport->data = data;
 	transport->timer = (struct loop_timer){.callback = on_timer, .data = transport};
-	transport->multi = curl_multi_init();
+	transport->multi = multi_init();
 	transport->easy = curl_easy_init();
 	if (!transport->multi || !transport->easy)
 		return -ENOMEM;

@@ -100,14 +100,16 @@ int url_parse(const char *text, struct url *ret_url)
 {
 	CLEANUP(free_curl_url) CURLU *parts = curl_url();
 	CLEANUP(url_done) struct url url = {0};
+	CURLUcode code;
 	int r = check_scheme(text);
 
 	if (r != 0)
 		return r;
 	if (!parts)
 		return -ENOMEM;
-	if (curl_url_set(parts, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
-		return URL_MALFORMED;
+	code = curl_url_set(parts, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+	if (code != CURLUE_OK)
+		return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : URL_MALFORMED;
 	r = check_parts(parts);
 	if (r == 0)
 		r = format_parts(parts, &url);

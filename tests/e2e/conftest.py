@@ -35,6 +35,7 @@ def weir(place):
     survivors = [] if alive else _survivors(place.mark)
     for process in weir.started:
         process.done()
+    harness.kill_marked(place.mark)
     assert not alive, f"the test left weir running: {alive}"
     assert not survivors, f"weir left processes behind: {survivors}"
 

@@ -57,6 +57,13 @@ class FeedClient:
         assert not frame.masked and not frame.reserved, f"a bad frame: {frame}"
         return frame
 
+    def next_of(self, opcode, most=3000):
+        """The next frame of this kind; messages before it are dropped, but not for ever."""
+        for _ in range(most):
+            if (frame := self.next()).opcode == opcode:
+                return frame
+        raise AssertionError(f"no frame of kind {opcode} among {most}")
+
     def messages(self):
         """Every (opcode, payload) up to the close frame, which is answered."""
         got = []

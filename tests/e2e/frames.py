@@ -1,4 +1,4 @@
-"""WebSocket frames as bytes, right ones and wrong ones, for servers and clients that tests script."""
+"""WebSocket frames as bytes, right ones and wrong ones, for the servers of the tests."""
 
 import os
 import struct

@@ -51,7 +51,7 @@ class Result:
         return "\n".join(line for line in self.err.splitlines() if line.startswith("weir: "))
 
     def expect(self, code, *words):
-        """Checks the exit code, and that an error message names all `words`, whatever their case."""
+        """Checks the exit code, and that a message has all `words` in it, whatever their case."""
         assert self.code == code, f"exit code {self.code} instead of {code}\n{self}"
         if code:
             assert self.complaint, f"failed without a message\n{self}"
@@ -208,17 +208,32 @@ def marked_processes(mark):
     return found
 
 
-def disk_held(directory):
-    """Bytes of all files in a directory: as they look, and as the disk counts them."""
-    size = blocks = 0
-    for path in Path(directory).iterdir():
+def kill_marked(mark):
+    for found in marked_processes(mark):
+        os.kill(int(found.split()[0]), signal.SIGKILL)
+
+
+def file_sizes(directory, pattern="*"):
+    """Of each file: its bytes as it looks, and as the disk counts them."""
+    sizes = {}
+    for path in Path(directory).glob(pattern):
         try:
             status = path.lstat()
         except FileNotFoundError:
             continue
-        size += status.st_size
-        blocks += status.st_blocks * 512
-    return size, blocks
+        sizes[path.name, status.st_ino] = (status.st_size, status.st_blocks * 512)
+    return sizes
+
+
+def disk_held(directory, pattern="*"):
+    """Bytes that all files held at one moment, as they look and as the disk counts them.
+
+    Looking takes time, in which one file goes and another one grows. So each file counts with what
+    it had both before and after that moment.
+    """
+    before, after = file_sizes(directory, pattern), file_sizes(directory, pattern)
+    both = [(before[name], after[name]) for name in before.keys() & after.keys()]
+    return tuple(sum(min(one[k], two[k]) for one, two in both) for k in (0, 1))
 
 
 def limit_core_dumps():

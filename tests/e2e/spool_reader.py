@@ -89,12 +89,15 @@ def _read_entry(raw, data, seq, path):
     return Record(seq, kind, flags, connection, time_ns, payload, value)
 
 
-def read_segment(index, data=None):
+def _data_of(index):
+    return index.with_name(index.name.split(".")[0] + ".data")
+
+
+def read_segment(index):
     """One segment, given the path of its index. An open index ends at its first bad entry."""
     index = Path(index)
     sealed = index.suffix != ".open"
-    data = Path(data) if data else index.with_name(index.name.split(".")[0] + ".data")
-    raw, payloads = index.read_bytes(), data.read_bytes()
+    raw, payloads = index.read_bytes(), _data_of(index).read_bytes()
     first_seq, created = _check_header(raw, index)
     if index.name.split(".")[0] != f"{first_seq:020}":
         raise Damage(f"{index}: the header says that the first record is {first_seq}")
@@ -116,6 +119,8 @@ def read_spool(directory):
     paths = sorted([*directory.glob("*.index"), *directory.glob("*.index.open")])
     segments = []
     for path in paths:
+        if not _data_of(path).exists():
+            continue  # acknowledged: its deletion was interrupted between the two files
         segment = read_segment(path)
         if segments and segment.first_seq < end_of(segments[-1]):
             raise Damage(f"{path}: its numbers overlap with those of the segment before")

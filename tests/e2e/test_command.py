@@ -130,7 +130,7 @@ def untouched(serve):
     assert not server.connections, "weir connected before it looked for COMMAND"
 
 
-@pytest.mark.parametrize("command", ["no-such-command-anywhere", "/no/such/command", "./nothing", ""])
+@pytest.mark.parametrize("command", ["no-such-command", "/no/such/command", "./nothing", ""])
 def test_not_found(weir, untouched, place, command):
     weir.capture(untouched.url, "--", command).expect(127, command)
 
@@ -169,7 +169,8 @@ def test_events_alone_do_not_run_the_command(weir, serve, place):
 
 def test_it_inherits_no_descriptor_and_no_blocked_signal(weir, server, place):
     said = place.root / "said"
-    script = f"ls -l /proc/self/fd | grep -o '[0-9]* ->.*' >{said}; grep -E 'Sig(Blk|Ign)' /proc/self/status >>{said}"
+    script = (f"ls -l /proc/self/fd | grep -o '[0-9]* ->.*' >{said}; "
+              f"grep -E 'Sig(Blk|Ign)' /proc/self/status >>{said}")
     weir.capture(server.url, "--", "sh", "-c", script).expect(0)
     *descriptors, blocked, ignored = said.read_text().split("\n")[:-1]
     inherited = [line for line in descriptors if int(line.split()[0]) > 3]

@@ -59,7 +59,7 @@ def test_a_slow_command(weir, serve, place, cap, segment):
 
 
 def test_it_is_the_server_that_waits(weir, serve, place):
-    """While COMMAND is busy, the server cannot get rid of more than the cap and the sockets hold."""
+    """While COMMAND is busy, the server gets rid of no more than cap and sockets hold."""
     cap, data = CAP, texts(BLOCK)
     gate = place.root / "gate"
     sent = []

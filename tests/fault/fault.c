@@ -1,16 +1,16 @@
 /*
  * A library to preload that makes calls of the C library fail.
  *
- *   WEIR_FAULT          function:error:from[:count]   e.g. write:ENOSPC:3, unlinkat:EIO:1:2
- *                       The from-th call of that function and the next ones, `count` in all (default
- *                       1, 0 for ever), fail with that error. The error SHORT makes write, writev,
- *                       pwrite, send and recv do a part of the work only.
- *   WEIR_FAULT_PATH     only for files whose path contains this text
- *   WEIR_FAULT_PROGRAM  only in the program of this name, not in those that it starts
- *   WEIR_FAULT_LOG      a file that gets one line for every call that was made to fail
+ * WEIR_FAULT is function:error:from[:count], as write:ENOSPC:3 or unlinkat:EIO:1:2. The from-th
+ * call of that function and the next ones, `count` in all (1 when not given, 0 for ever), fail with
+ * that error. The error SHORT makes write, writev, pwrite, send and recv do half of the work only.
  *
- * open and openat count only when they make a file; the variants with 64 in their names count as the
- * same function. Everything that the library does itself goes
+ * WEIR_FAULT_PATH: only for files whose path contains this text.
+ * WEIR_FAULT_PROGRAM: only in the program of this name, not in those that it starts.
+ * WEIR_FAULT_LOG: a file that gets one line for every call that was made to fail.
+ *
+ * open and openat count only when they make a file, send and recv only on connections; the variants
+ * with 64 in their names count as the same function. Everything that the library does itself goes
  * through system calls, so that it never counts its own.
  */
 #include <dlfcn.h>
@@ -141,11 +141,19 @@ static bool fails(const char *function, int fd, const char *name)
 	return true;
 }
 
-static size_t part_of(size_t size)
+static size_t half_of(size_t size)
 {
-	if (plan.error == SHORT && size > 1)
-		return size / 2;
-	return 0;
+	return size > 1 ? size / 2 : size;
+}
+
+/* A pair of sockets inside the process, as libraries use to wake themselves up, is no connection.
+ */
+static bool is_connection(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	return !syscall(SYS_getsockname, fd, &address, &size) && address.ss_family != AF_UNIX;
 }
 
 #define EXPORT __attribute__((visibility("default")))
@@ -221,38 +229,38 @@ FAIL_AS(int, posix_spawnp, "posix_spawn", plan.error, -1, path, LIST(SPAWN_PARAM
 	LIST(SPAWN_TYPES), LIST(pid, path, actions, attributes, arguments, environment))
 
 /* Calls that move data: with the error SHORT, they move half of it. */
-#define FAIL_DATA(symbol, name, parameters, types, whole, half)                                    \
+#define FAIL_DATA(symbol, name, counts, parameters, types, whole, half)                            \
 	EXPORT ssize_t symbol(parameters);                                                         \
 	EXPORT ssize_t symbol(parameters)                                                          \
 	{                                                                                          \
 		FIND_REAL(ssize_t, symbol, LIST(types));                                           \
-		if (!fails(name, fd, NULL))                                                        \
+		if (!(counts) || !fails(name, fd, NULL))                                           \
 			return real(whole);                                                        \
-		return part_of(size) ? real(half) : -1;                                            \
+		return plan.error == SHORT ? real(half) : -1;                                      \
 	}
 
-FAIL_DATA(write, "write", LIST(int fd, const void *data, size_t size),
-	  LIST(int, const void *, size_t), LIST(fd, data, size), LIST(fd, data, part_of(size)))
-FAIL_DATA(pwrite, "pwrite", LIST(int fd, const void *data, size_t size, off_t at),
+FAIL_DATA(write, "write", true, LIST(int fd, const void *data, size_t size),
+	  LIST(int, const void *, size_t), LIST(fd, data, size), LIST(fd, data, half_of(size)))
+FAIL_DATA(pwrite, "pwrite", true, LIST(int fd, const void *data, size_t size, off_t at),
 	  LIST(int, const void *, size_t, off_t), LIST(fd, data, size, at),
-	  LIST(fd, data, part_of(size), at))
-FAIL_DATA(pwrite64, "pwrite", LIST(int fd, const void *data, size_t size, off_t at),
+	  LIST(fd, data, half_of(size), at))
+FAIL_DATA(pwrite64, "pwrite", true, LIST(int fd, const void *data, size_t size, off_t at),
 	  LIST(int, const void *, size_t, off_t), LIST(fd, data, size, at),
-	  LIST(fd, data, part_of(size), at))
-FAIL_DATA(send, "send", LIST(int fd, const void *data, size_t size, int flags),
+	  LIST(fd, data, half_of(size), at))
+FAIL_DATA(send, "send", is_connection(fd), LIST(int fd, const void *data, size_t size, int flags),
 	  LIST(int, const void *, size_t, int), LIST(fd, data, size, flags),
-	  LIST(fd, data, part_of(size), flags))
-FAIL_DATA(recv, "recv", LIST(int fd, void *data, size_t size, int flags),
+	  LIST(fd, data, half_of(size), flags))
+FAIL_DATA(recv, "recv", is_connection(fd), LIST(int fd, void *data, size_t size, int flags),
 	  LIST(int, void *, size_t, int), LIST(fd, data, size, flags),
-	  LIST(fd, data, part_of(size), flags))
+	  LIST(fd, data, half_of(size), flags))
 
 /* Half of its first vector, which is a short write too. */
 static ssize_t short_writev(int fd, const struct iovec *vectors)
 {
 	struct iovec part = vectors[0];
 
-	part.iov_len = part_of(part.iov_len);
-	return part.iov_len ? syscall(SYS_writev, fd, &part, 1L) : -1;
+	part.iov_len = half_of(part.iov_len);
+	return syscall(SYS_writev, fd, &part, 1L);
 }
 
 EXPORT ssize_t writev(int fd, const struct iovec *vectors, int count)
@@ -260,7 +268,7 @@ EXPORT ssize_t writev(int fd, const struct iovec *vectors, int count)
 	FIND_REAL(ssize_t, writev, LIST(int, const struct iovec *, int));
 	if (!fails("writev", fd, NULL))
 		return real(fd, vectors, count);
-	return short_writev(fd, vectors);
+	return plan.error == SHORT ? short_writev(fd, vectors) : -1;
 }
 
 /* open and its kin take the mode only when they make a file. */

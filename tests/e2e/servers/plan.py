@@ -1,7 +1,8 @@
 """What an honest server shall send: steps that servers in any language can play.
 
 A step is a list: ["text"|"binary", [length of each fragment]], ["ping"|"pong", length],
-["close", code], or ["pinged", [length of each fragment], length of each ping between them]. The payloads of all steps stand in one block of bytes, one after the other.
+["close", code], or ["pinged", [length of each fragment], length of each ping between them].
+The payloads of all steps stand in one block of bytes, one after the other.
 """
 
 
