@@ -7,7 +7,9 @@
 #include <string.h>
 #include <tempfile.h>
 
-enum { MIB = 1 << 20 };
+enum {
+	MIB = 1 << 20
+};
 
 static char buffer[MIB];
 

@@ -39,13 +39,13 @@ WEIR_API const char *weir_version(void);
 /* How a capture ended; the command's exit code is the same number. Where two are true, the larger
  * one is told. */
 enum weir_outcome {
-	WEIR_DONE = 0,	       /* all that was captured was handed on, or stays as was asked */
-	WEIR_KEPT = 1,	       /* some segments were not done with: they are still in the spool */
-	WEIR_USAGE = 2,	       /* an option cannot be right */
+	WEIR_DONE = 0,		/* all that was captured was handed on, or stays as was asked */
+	WEIR_KEPT = 1,		/* some segments were not done with: they are still in the spool */
+	WEIR_USAGE = 2,		/* an option cannot be right */
 	WEIR_NOT_CONNECTED = 3, /* no connection, or no WebSocket at the other end of it */
-	WEIR_BROKEN = 4,       /* the connection was lost, or the server broke the protocol */
-	WEIR_STORAGE = 5,      /* the spool could not be opened, or written to */
-	WEIR_ABORTED = 6,      /* weir_capture_stop() was called twice */
+	WEIR_BROKEN = 4,	/* the connection was lost, or the server broke the protocol */
+	WEIR_STORAGE = 5,	/* the spool could not be opened, or written to */
+	WEIR_ABORTED = 6,	/* weir_capture_stop() was called twice */
 };
 
 /* A segment that is handed on. Strings and struct are valid during the call alone. */
@@ -66,26 +66,26 @@ enum weir_destination {
 	WEIR_TO_SPOOL = 0, /* nowhere: they stay */
 	WEIR_TO_COMMAND,   /* options.command, run once for each, one after the other */
 	WEIR_TO_CALLBACK,  /* options.on_segment */
-	WEIR_TO_STREAM,	   /* options.stream_fd gets the data as it is captured, before it is sealed */
+	WEIR_TO_STREAM, /* options.stream_fd gets the data as it is captured, before it is sealed */
 };
 
 /* What is going on, and what went on. */
 struct weir_stats {
-	uint64_t elapsed_ns;	  /* since weir_capture_run() */
-	uint64_t messages;	  /* captured */
-	uint64_t bytes;		  /* of their payloads */
-	uint64_t wire_bytes;	  /* received, frame headers and control frames too */
-	uint64_t segments;	  /* sealed */
-	uint64_t acked;		  /* segments done with, and deleted */
-	uint64_t kept;		  /* segments not done with */
+	uint64_t elapsed_ns;	   /* since weir_capture_run() */
+	uint64_t messages;	   /* captured */
+	uint64_t bytes;		   /* of their payloads */
+	uint64_t wire_bytes;	   /* received, frame headers and control frames too */
+	uint64_t segments;	   /* sealed */
+	uint64_t acked;		   /* segments done with, and deleted */
+	uint64_t kept;		   /* segments not done with */
 	uint64_t backlog_segments; /* sealed, still to be handed on */
-	uint64_t disk_bytes;	  /* held by the spool now */
-	uint64_t disk_peak_bytes; /* the most it ever held */
-	uint64_t cut_bytes;	  /* of a message that the end of the connection tore off */
-	uint16_t close_code;	  /* the server's; 0: none, 1005: a Close without a code */
+	uint64_t disk_bytes;	   /* held by the spool now */
+	uint64_t disk_peak_bytes;  /* the most it ever held */
+	uint64_t cut_bytes;	   /* of a message that the end of the connection tore off */
+	uint16_t close_code;	   /* the server's; 0: none, 1005: a Close without a code */
 	bool connected;
 	bool ended_by_server; /* nobody here asked for the end */
-	bool blocked; /* not reading, until there is room under disk_max */
+	bool blocked;	      /* not reading, until there is room under disk_max */
 };
 
 struct weir_capture_options {

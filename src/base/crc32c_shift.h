@@ -1,5 +1,5 @@
-/* x^(64 i - 33) mod P, bit-reflected, for i = 1 … 256: what a CRC32C state is multiplied by to move it
- * past 8 i bytes. The 33 undoes the x^32 of the reduction and the one bit by which a reflected
+/* x^(64 i - 33) mod P, bit-reflected, for i = 1 … 256: what a CRC32C state is multiplied by to move
+ * it past 8 i bytes. The 33 undoes the x^32 of the reduction and the one bit by which a reflected
  * carry-less product is off. tests/unit/test_crc32c.c computes every entry again. */
 #ifndef WEIR_BASE_CRC32C_SHIFT_H
 #define WEIR_BASE_CRC32C_SHIFT_H

@@ -29,6 +29,23 @@ int io_write_all(int fd, const void *data, size_t size, size_t *ret_done)
 	return r;
 }
 
+int io_pwrite_all(int fd, const void *data, size_t size, off_t offset)
+{
+	const char *from = data;
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pwrite(fd, from + done, size - done, offset + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
 ssize_t io_pread_all(int fd, void *data, size_t size, off_t offset)
 {
 	char *to = data;

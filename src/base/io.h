@@ -9,6 +9,9 @@
  * and is set in either case. */
 int io_write_all(int fd, const void *data, size_t size, size_t *ret_done);
 
+/* The same at `offset`, wherever the file stands. */
+int io_pwrite_all(int fd, const void *data, size_t size, off_t offset);
+
 /* Reads up to `size` bytes at `offset`, fewer only at the end of the file. Returns the count or
  * −errno. */
 ssize_t io_pread_all(int fd, void *data, size_t size, off_t offset);

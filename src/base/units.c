@@ -40,6 +40,7 @@ static const struct unit size_units[] = {
 	{NULL, 0},
 };
 
+/* clang-format off */
 static const struct unit time_units[] = {
 	{"", NS_PER_S},
 	{"ns", 1},
@@ -52,6 +53,7 @@ static const struct unit time_units[] = {
 	{"d", 86400 * NS_PER_S},
 	{NULL, 0},
 };
+/* clang-format on */
 
 static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
 
@@ -146,7 +148,8 @@ const char *units_format_time(uint64_t ns, char text[UNITS_TEXT_SIZE])
 	else if (s < 3600)
 		snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
 	else
-		snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
+		snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 "h%02" PRIu64 "m", s / 3600,
+			 s / 60 % 60);
 	return text;
 }
 

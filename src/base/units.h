@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* "65536", "64MiB", "1.5GB", "100k": powers of 1000 for kB MB GB TB, of 1024 for KiB MiB GiB TiB and
- * for the bare letters k K M G T. −EINVAL: not a size; −ERANGE: more than 2^63 − 1. */
+/* "65536", "64MiB", "1.5GB", "100k": powers of 1000 for kB MB GB TB, of 1024 for KiB MiB GiB TiB
+ * and for the bare letters k K M G T. −EINVAL: not a size; −ERANGE: more than 2^63 − 1. */
 int units_parse_size(const char *text, uint64_t *ret_bytes);
 
 /* "500ms", "1.5s", "10m", "2h", "1d", "20us", "7ns"; a bare number is seconds. Errors as above. */

@@ -1,4 +1,5 @@
-/* Options of a subcommand: one table says what there is, how it is parsed and what --help prints. */
+/* Options of a subcommand: one table says what there is, how it is parsed and what --help prints.
+ */
 #ifndef WEIR_CLI_ARGUMENTS_H
 #define WEIR_CLI_ARGUMENTS_H
 

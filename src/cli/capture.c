@@ -252,7 +252,8 @@ static int parse(struct run *run, int argc, char **argv, int *ret_rest)
 		{"suffix", ARGUMENT_TEXT, &o->suffix, "TEXT", "end its name with TEXT"},
 		{"spool", ARGUMENT_PATH, &o->spool, "DIR",
 		 "use the spool DIR, made when missing and kept; what is in it comes first"},
-		{"keep", ARGUMENT_FLAG, &run->keep, NULL, "hand nothing on: leave all in the spool"},
+		{"keep", ARGUMENT_FLAG, &run->keep, NULL,
+		 "hand nothing on: leave all in the spool"},
 		{"segment-size", ARGUMENT_SIZE, &o->segment_bytes, "SIZE",
 		 "seal a segment at this size (64MiB)"},
 		{"segment-age", ARGUMENT_TIME, &o->segment_age_ns, "TIME",
@@ -277,10 +278,11 @@ static int parse(struct run *run, int argc, char **argv, int *ret_rest)
 	const struct usage usage = {
 		.command = "weir capture",
 		.synopsis = "URL [OPTIONS] [-- COMMAND [ARG...]]",
-		.summary = "Captures the WebSocket stream at URL into segments, and runs COMMAND for each.\n"
-			   "{} in COMMAND stands for the path of the segment's data, which is on standard\n"
-			   "input otherwise. Exit code 0 of COMMAND deletes the segment. Without COMMAND,\n"
-			   "messages go to standard output unless that is a terminal.",
+		.summary =
+			"Captures the WebSocket stream at URL into segments, and runs COMMAND for each.\n"
+			"{} in COMMAND stands for the path of the segment's data, which is on standard\n"
+			"input otherwise. Exit code 0 of COMMAND deletes the segment. Without COMMAND,\n"
+			"messages go to standard output unless that is a terminal.",
 		.arguments = arguments,
 		.count = ARRAY_SIZE(arguments),
 		.more = "Exit codes: 0 done; 1 COMMAND failed, segments are kept; 2 usage; 3 no connection;\n"
@@ -300,8 +302,11 @@ static void run_donep(struct run *run)
 int command_capture(int argc, char **argv)
 {
 	int separator = find_separator(argc, argv), rest, code;
-	CLEANUP(run_done) struct run run = {
-		.options = {.segment_age_ns = SEGMENT_AGE_NS, .on_kept = on_kept, .tick_ns = TICK_NS},
+	CLEANUP(run_done)
+	struct run run = {
+		.options = {.segment_age_ns = SEGMENT_AGE_NS,
+			    .on_kept = on_kept,
+			    .tick_ns = TICK_NS},
 	};
 
 	code = parse(&run, separator, argv, &rest);

@@ -144,8 +144,9 @@ int command_cat(int argc, char **argv)
 	static const struct usage usage = {
 		.command = "weir cat",
 		.synopsis = "SPOOL",
-		.summary = "Prints every message in the directory SPOOL to standard output, in order,\n"
-			   "each followed by a newline. The spool may be in use.",
+		.summary =
+			"Prints every message in the directory SPOOL to standard output, in order,\n"
+			"each followed by a newline. The spool may be in use.",
 	};
 	int rest, code;
 

@@ -107,14 +107,16 @@ static int parse(struct feed_run *run, int argc, char **argv, int *ret_rest)
 		{"size", ARGUMENT_SIZE, &stream->size, "SIZE",
 		 "send messages of this size instead of trades"},
 		{"binary", ARGUMENT_FLAG, &stream->binary, NULL, "with --size: binary ones"},
-		{"once", ARGUMENT_FLAG, &run->server.once, NULL, "end when the first client has gone"},
+		{"once", ARGUMENT_FLAG, &run->server.once, NULL,
+		 "end when the first client has gone"},
 	};
 	const struct usage usage = {
 		.command = "weir feed",
 		.synopsis = "[OPTIONS]",
-		.summary = "Serves a WebSocket stream of made-up trades, JSON text of about 200 bytes each.\n"
-			   "Every client gets the same stream from its beginning. The first line on standard\n"
-			   "output is the URL.",
+		.summary =
+			"Serves a WebSocket stream of made-up trades, JSON text of about 200 bytes each.\n"
+			"Every client gets the same stream from its beginning. The first line on standard\n"
+			"output is the URL.",
 		.arguments = arguments,
 		.count = ARRAY_SIZE(arguments),
 	};
@@ -124,7 +126,8 @@ static int parse(struct feed_run *run, int argc, char **argv, int *ret_rest)
 
 int command_feed(int argc, char **argv)
 {
-	CLEANUP(feed_run_done) struct feed_run run = {
+	CLEANUP(feed_run_done)
+	struct feed_run run = {
 		.listen = "127.0.0.1:0",
 		.server = {.stream = {.seed = 1}},
 	};

@@ -12,7 +12,8 @@
 
 static bool live; /* there is a status line on the screen */
 
-__attribute__((format(printf, 2, 0))) static void say(const char *before, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void say(const char *before, const char *format,
+						      va_list arguments)
 {
 	say_live("");
 	fputs(before, stderr);

@@ -1,6 +1,6 @@
 /*
- * Of what the client says, only its request, its pings and its Close matter; the rest is skipped. It is
- * told Close after the last message, and has a few seconds to answer.
+ * Of what the client says, only its request, its pings and its Close matter; the rest is skipped.
+ * It is told Close after the last message, and has a few seconds to answer.
  */
 #include "feed/connection.h"
 
@@ -58,7 +58,8 @@ static uint64_t messages_now(const struct connection *connection)
 
 static void put_pong(struct connection *connection)
 {
-	size_t header = frame_write_header(connection->out, FRAME_PONG, connection->ping_size, NULL);
+	size_t header =
+		frame_write_header(connection->out, FRAME_PONG, connection->ping_size, NULL);
 
 	memcpy(connection->out + header, connection->ping, connection->ping_size);
 	connection->out_size = header + connection->ping_size;
@@ -74,10 +75,10 @@ static void refill(struct connection *connection)
 	else if (connection->pinged && connection->producer.left == 0)
 		put_pong(connection);
 	else if (connection->closing)
-		connection->out_size = connection->producer.closed
-					       ? 0
-					       : producer_close(&connection->producer,
-								connection->out);
+		connection->out_size =
+			connection->producer.closed
+				? 0
+				: producer_close(&connection->producer, connection->out);
 	else
 		connection->out_size = producer_fill(&connection->producer, connection->out,
 						     OUT_SIZE, messages_now(connection));
@@ -183,7 +184,8 @@ static bool client_closes(struct connection *connection)
 	}
 }
 
-/* The client's Close: the answer to ours, or answered now, unless that would be inside a message. */
+/* The client's Close: the answer to ours, or answered now, unless that would be inside a message.
+ */
 static int on_close(struct connection *connection)
 {
 	connection->over = connection->producer.closed || connection->producer.left > 0;
@@ -254,7 +256,8 @@ int connection_new(struct loop *loop, int fd, const struct connection_options *o
 	connection->loop = loop;
 	connection->fd = fd;
 	connection->options = *options;
-	connection->source = (struct loop_source){.callback = on_ready, .data = connection, .fd = -1};
+	connection->source =
+		(struct loop_source){.callback = on_ready, .data = connection, .fd = -1};
 	connection->timer = (struct loop_timer){.callback = on_timer, .data = connection};
 	producer_init(&connection->producer, &options->stream);
 	buffer_init(&connection->answer, ANSWER_MAX);

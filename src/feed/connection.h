@@ -15,8 +15,8 @@ struct connection_options {
 	void *data;
 };
 
-/* Takes the descriptor, if it succeeds, and puts the connection into `*list`. Errors: −ENOMEM, those
- * of epoll_ctl(2). */
+/* Takes the descriptor, if it succeeds, and puts the connection into `*list`. Errors: −ENOMEM,
+ * those of epoll_ctl(2). */
 int connection_new(struct loop *loop, int fd, const struct connection_options *options,
 		   struct connection **list);
 void connection_unlink(struct connection **list, struct connection *connection);

@@ -28,8 +28,8 @@ struct producer {
 void producer_init(struct producer *producer, const struct producer_options *options);
 
 /* Fills up to `size` bytes, at least PRODUCER_ROOM_MIN, with frames; begins no message beyond
- * number `messages_now`. Behind the last message stands a Close frame. Returns the count; 0: no more
- * for now, or at all. */
+ * number `messages_now`. Behind the last message stands a Close frame. Returns the count; 0: no
+ * more for now, or at all. */
 size_t producer_fill(struct producer *producer, uint8_t *to, size_t size, uint64_t messages_now);
 
 /* Writes the Close frame now, between two messages, and produces nothing more. Returns its size. */

@@ -85,8 +85,8 @@ static int set_url(struct server *server)
 	if (getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port),
 			NI_NUMERICHOST | NI_NUMERICSERV) != 0)
 		return -EINVAL;
-	snprintf(server->url, sizeof(server->url), strchr(host, ':') ? "ws://[%s]:%s/" : "ws://%s:%s/",
-		 host, port);
+	snprintf(server->url, sizeof(server->url),
+		 strchr(host, ':') ? "ws://[%s]:%s/" : "ws://%s:%s/", host, port);
 	return 0;
 }
 

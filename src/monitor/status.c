@@ -55,7 +55,8 @@ void status_summary(FILE *to, const struct weir_stats *stats)
 		" kept after a failure, %" PRIu64 " left\n",
 		stats->segments, stats->acked, stats->kept, stats->backlog_segments);
 	fprintf(to, "disk       %s held at the peak, %s now\n",
-		units_format_size(stats->disk_peak_bytes, a), units_format_size(stats->disk_bytes, b));
+		units_format_size(stats->disk_peak_bytes, a),
+		units_format_size(stats->disk_bytes, b));
 	fprintf(to, "memory     %s at the peak\n",
 		units_format_size(memory_read().peak_rss_bytes, a));
 	if (stats->close_code)

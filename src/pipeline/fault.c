@@ -64,10 +64,11 @@ static void set_lost(struct fault *fault, const char *url, const struct client_e
 					 : "the server ended the stream without a Close";
 
 	if (end->cut)
-		fault_set(fault, WEIR_BROKEN,
-			  "lost the connection to %s in the middle of a message: %s; the %llu bytes "
-			  "that had come of it do not count",
-			  url, why, (unsigned long long)end->cut_bytes);
+		fault_set(
+			fault, WEIR_BROKEN,
+			"lost the connection to %s in the middle of a message: %s; the %llu bytes "
+			"that had come of it do not count",
+			url, why, (unsigned long long)end->cut_bytes);
 	else
 		fault_set(fault, WEIR_BROKEN, "lost the connection to %s: %s", url, why);
 }
@@ -137,18 +138,20 @@ void fault_set_spool(struct fault *fault, const struct weir_capture_options *opt
 	const char *path = options->spool ? options->spool : options->dir;
 
 	if (error == -EWOULDBLOCK)
-		fault_set(fault, WEIR_STORAGE,
-			  "the spool %s is in use by another process; wait for it to end, or choose "
-			  "another spool",
-			  path);
+		fault_set(
+			fault, WEIR_STORAGE,
+			"the spool %s is in use by another process; wait for it to end, or choose "
+			"another spool",
+			path);
 	else if (error == -EMEDIUMTYPE)
 		fault_set(fault, WEIR_STORAGE,
 			  "%s is not a spool: it holds other files; choose an empty or a new "
 			  "directory",
 			  path);
 	else if (error == -EINVAL && !options->spool)
-		fault_set(fault, WEIR_USAGE, "--prefix and --suffix are parts of a name: they may "
-					     "not hold \"/\" or be \"..\"");
+		fault_set(fault, WEIR_USAGE,
+			  "--prefix and --suffix are parts of a name: they may "
+			  "not hold \"/\" or be \"..\"");
 	else
 		fault_set(fault, WEIR_STORAGE, "cannot open a spool in %s: %s%s",
 			  path ? path : "the directory for temporary files", strerror(-error),

@@ -28,9 +28,10 @@ static void check(const struct weir_capture_options *options, struct fault *faul
 	if (options->disk_max > 0 && options->disk_max < SPOOL_DISK_MAX_MIN)
 		fault_set(fault, WEIR_USAGE, "--disk-max must be at least 4MiB");
 	if (options->spool && (options->dir || options->prefix || options->suffix))
-		fault_set(fault, WEIR_USAGE,
-			  "--spool names the directory: --dir, --prefix and --suffix, which make up "
-			  "a temporary one, do not go with it");
+		fault_set(
+			fault, WEIR_USAGE,
+			"--spool names the directory: --dir, --prefix and --suffix, which make up "
+			"a temporary one, do not go with it");
 }
 
 struct weir_capture_options options_complete(const struct weir_capture_options *options,

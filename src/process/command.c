@@ -47,7 +47,8 @@ int command_check(const char *program)
 		size_t length = strcspn(path, ":");
 		CLEANUP_FREE char *file = NULL;
 
-		if (asprintf(&file, "%.*s%s%s", (int)length, path, length ? "/" : "./", program) < 0) {
+		if (asprintf(&file, "%.*s%s%s", (int)length, path, length ? "/" : "./", program) <
+		    0) {
 			file = NULL;
 			return -ENOMEM;
 		}

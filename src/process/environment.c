@@ -47,7 +47,8 @@ static bool add_number(char **to, const char *name, uint64_t value)
 
 static bool add_own(char **to, const struct weir_segment *segment)
 {
-	return add_text(to++, "SPOOL", segment->spool) && add_text(to++, "SEGMENT", segment->data) &&
+	return add_text(to++, "SPOOL", segment->spool) &&
+	       add_text(to++, "SEGMENT", segment->data) &&
 	       add_text(to++, "INDEX", segment->index) &&
 	       add_number(to++, "FIRST_SEQ", segment->first_seq) &&
 	       add_number(to++, "LAST_SEQ", segment->last_seq) &&
@@ -89,7 +90,7 @@ static char *replace(const char *text, const char *path)
 		to = mempcpy(to, text, (size_t)(at - text));
 		to = stpcpy(to, path);
 	}
-	strcpy(to, text);
+	memcpy(to, text, strlen(text) + 1);
 	return result;
 }
 
@@ -109,7 +110,7 @@ char **arguments_new(char *const *template, const char *path)
 
 bool arguments_take_path(char *const *template)
 {
-	for (; *template; template++)
+	for (; *template; template ++)
 		if (strstr(*template, PLACEHOLDER))
 			return true;
 	return false;

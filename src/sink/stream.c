@@ -2,8 +2,8 @@
  * The reader at the other end may be slow, or stand still: nothing here may block, or the capture
  * would. To set O_NONBLOCK is out of the question, since the flag would be set for every process
  * that shares the descriptor. A pipe is fed by splice(2), which has a flag of its own for that (and
- * moves pages instead of copying bytes), a socket by send(2), which has one too. Files and terminals
- * are written to; those are waited for.
+ * moves pages instead of copying bytes), a socket by send(2), which has one too. Files and
+ * terminals are written to; those are waited for.
  */
 #include "sink/stream.h"
 
@@ -115,16 +115,19 @@ static int on_ready(void *data)
 	return stream->idle(stream->data, r);
 }
 
-int stream_new(struct loop *loop, int fd, stream_idle *idle, void *data,
-	       struct stream **ret_stream)
+int stream_new(struct loop *loop, int fd, stream_idle *idle, void *data, struct stream **ret_stream)
 {
 	struct stream *stream = malloc(sizeof(*stream));
 	struct stat status;
 
 	if (!stream)
 		return -ENOMEM;
-	*stream = (struct stream){
-		.loop = loop, .out = fd, .in = -1, .idle = idle, .data = data, .write_some = to_file};
+	*stream = (struct stream){.loop = loop,
+				  .out = fd,
+				  .in = -1,
+				  .idle = idle,
+				  .data = data,
+				  .write_some = to_file};
 	stream->source = (struct loop_source){.callback = on_ready, .data = stream, .fd = -1};
 	stream->timer = (struct loop_timer){.callback = on_ready, .data = stream};
 	if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode))

@@ -1,4 +1,5 @@
-/* Copies data files to a descriptor, standard output as a rule, as they grow and as it takes them. */
+/* Copies data files to a descriptor, standard output as a rule, as they grow and as it takes them.
+ */
 #ifndef WEIR_SINK_STREAM_H
 #define WEIR_SINK_STREAM_H
 

@@ -23,10 +23,15 @@ int appender_cut(struct appender *appender, uint64_t size);
 /* Gives back what was reserved and not used. */
 int appender_trim(struct appender *appender);
 
+/* File systems give space in blocks, of this size as a rule. */
+#define APPENDER_BLOCK 4096
+
 /* The disk space that the file holds, reserved or written. */
 static inline uint64_t appender_held(const struct appender *appender)
 {
-	return appender->reserved > appender->size ? appender->reserved : appender->size;
+	uint64_t end = appender->reserved > appender->size ? appender->reserved : appender->size;
+
+	return (end + APPENDER_BLOCK - 1) / APPENDER_BLOCK * APPENDER_BLOCK;
 }
 
 #endif

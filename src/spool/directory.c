@@ -4,18 +4,23 @@
  */
 #include "spool/directory.h"
 
+#include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
 #include "spool/listing.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <tempfile.h>
 
 #define DEFAULT_PREFIX "weir-"
+#define NOTE_SIZE 32
+#define NOTE_WORD "next "
 
 void directory_init(struct spool_directory *directory)
 {
@@ -94,6 +99,30 @@ int directory_remove(struct spool_directory *directory)
 	return rmdir(directory->path) < 0 ? -errno : 0;
 }
 
+int directory_note_seq(const struct spool_directory *directory, uint64_t next_seq)
+{
+	char text[NOTE_SIZE];
+	int size = snprintf(text, sizeof(text), NOTE_WORD "%020" PRIu64 "\n", next_seq);
+
+	return io_pwrite_all(directory->lock_fd, text, (size_t)size, 0);
+}
+
+uint64_t directory_noted_seq(const struct spool_directory *directory)
+{
+	char text[NOTE_SIZE] = "";
+
+	if (io_pread_all(directory->lock_fd, text, sizeof(text) - 1, 0) <= 0 ||
+	    strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) != 0)
+		return 0;
+	return strtoull(text + strlen(NOTE_WORD), NULL, 10);
+}
+
+/* What a file takes on the disk: whole blocks, and what is reserved behind its end. */
+static uint64_t space(const struct stat *status)
+{
+	return MAX((uint64_t)status->st_blocks * 512, (uint64_t)status->st_size);
+}
+
 int directory_measure(const struct spool_directory *directory, struct segment *segment)
 {
 	char name[FORMAT_NAME_SIZE];
@@ -105,10 +134,10 @@ int directory_measure(const struct spool_directory *directory, struct segment *s
 	format_name(name, segment->first_seq, FORMAT_INDEX_SUFFIX);
 	if (fstatat(directory->fd, name, &index, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	segment->disk_bytes = (uint64_t)(data.st_size + index.st_size);
-	segment->records = index.st_size < FORMAT_HEADER_SIZE
-				   ? 0
-				   : (uint64_t)(index.st_size - FORMAT_HEADER_SIZE) /
-					     FORMAT_ENTRY_SIZE;
+	segment->disk_bytes = space(&data) + space(&index);
+	segment->records =
+		index.st_size < FORMAT_HEADER_SIZE
+			? 0
+			: (uint64_t)(index.st_size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
 	return 0;
 }

@@ -14,7 +14,8 @@ void directory_init(struct spool_directory *directory);
 void directory_done(struct spool_directory *directory);
 
 /* The directory at `path`, made when it is missing. Errors: −EWOULDBLOCK (locked by another
- * process), −EMEDIUMTYPE (it holds other things and no spool), −ENOMEM, those of mkdir(2), open(2). */
+ * process), −EMEDIUMTYPE (it holds other things and no spool), −ENOMEM, those of mkdir(2), open(2).
+ */
 int directory_open(struct spool_directory *directory, const char *path);
 
 /* A fresh one, as tempfile_mkdir() makes it. */
@@ -23,6 +24,11 @@ int directory_make(struct spool_directory *directory, const char *dir, const cha
 
 /* Removes the lock file and the directory, which must be empty otherwise. */
 int directory_remove(struct spool_directory *directory);
+
+/* The sequence number that comes next is noted in the lock file, for the time when no segment is
+ * there to tell. Errors: those of pwrite(2). */
+int directory_note_seq(const struct spool_directory *directory, uint64_t next_seq);
+uint64_t directory_noted_seq(const struct spool_directory *directory); /* 0 if there is none */
 
 /* Sets the number of records and the disk space of a sealed segment by the sizes of its files. */
 int directory_measure(const struct spool_directory *directory, struct segment *segment);

@@ -97,9 +97,9 @@ void format_write_entry(uint8_t to[FORMAT_ENTRY_SIZE], const struct format_entry
 	put_64(to + offsetof(struct stored_entry, offset), entry->offset);
 	put_64(to + offsetof(struct stored_entry, length), entry->length);
 	put_64(to + offsetof(struct stored_entry, time_ns), entry->time_ns);
-	put_32(to + offsetof(struct stored_entry, what),
-	       (uint32_t)entry->kind | (uint32_t)entry->flags << 8 |
-		       (uint32_t)entry->connection << 16);
+	put_32(to + offsetof(struct stored_entry, what), (uint32_t)entry->kind |
+								 (uint32_t)entry->flags << 8 |
+								 (uint32_t)entry->connection << 16);
 	put_32(to + offsetof(struct stored_entry, crc),
 	       crc32c(payload_crc, to, offsetof(struct stored_entry, crc)));
 }

@@ -18,7 +18,8 @@
 #define FORMAT_INDEX_SUFFIX ".index"
 #define FORMAT_OPEN_SUFFIX ".index.open"
 
-/* Records up to FORMAT_EVENT are messages, the numbers of enum message_kind; the rest are events. */
+/* Records up to FORMAT_EVENT are messages, the numbers of enum message_kind; the rest are events.
+ */
 enum format_kind {
 	FORMAT_TEXT = 1,
 	FORMAT_BINARY = 2,

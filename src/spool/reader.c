@@ -34,7 +34,7 @@ struct reader {
 	uint64_t next; /* number of the entry that comes next */
 	uint64_t data_end;
 	bool sealed;
-	bool damaged; /* told so already */
+	bool damaged;		   /* told so already */
 	struct format_entry entry; /* returned last */
 };
 
@@ -227,7 +227,8 @@ ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_
 
 	if (format_is_event(entry) || offset >= entry->length)
 		return 0;
-	return io_pread_all(reader->data.fd, data, (size_t)MIN((uint64_t)size, entry->length - offset),
+	return io_pread_all(reader->data.fd, data,
+			    (size_t)MIN((uint64_t)size, entry->length - offset),
 			    (off_t)(entry->offset + offset));
 }
 

@@ -20,8 +20,8 @@
 static int cut(int dir_fd, uint64_t seq, const char *suffix, uint64_t size)
 {
 	char name[FORMAT_NAME_SIZE];
-	CLEANUP_FD int fd = openat(dir_fd, format_name(name, seq, suffix),
-				   O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	CLEANUP_FD int fd =
+		openat(dir_fd, format_name(name, seq, suffix), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 
 	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
 		return -errno;
@@ -38,7 +38,7 @@ static int move(int dir_fd, uint64_t seq, const char *from_suffix, const char *t
 	return 0;
 }
 
-static int delete(int dir_fd, uint64_t seq, const char *suffix)
+static int delete (int dir_fd, uint64_t seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
 
@@ -79,8 +79,8 @@ static int seal(int dir_fd, struct listing_entry *entry)
 	entry->open = false;
 	if (records == 0) {
 		entry->data = false;
-		r = delete(dir_fd, seq, FORMAT_DATA_SUFFIX);
-		return r < 0 ? r : delete(dir_fd, seq, FORMAT_OPEN_SUFFIX);
+		r = delete (dir_fd, seq, FORMAT_DATA_SUFFIX);
+		return r < 0 ? r : delete (dir_fd, seq, FORMAT_OPEN_SUFFIX);
 	}
 	r = cut(dir_fd, seq, FORMAT_OPEN_SUFFIX, FORMAT_HEADER_SIZE + records * FORMAT_ENTRY_SIZE);
 	if (r >= 0)
@@ -101,7 +101,7 @@ static int put_data_aside(int dir_fd, struct listing_entry *entry)
 		return -errno;
 	entry->data = false;
 	if (S_ISREG(status.st_mode) && status.st_size == 0)
-		return delete(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
+		return delete (dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
 	return move(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX, ASIDE_SUFFIX);
 }
 
@@ -115,8 +115,8 @@ int recover_segment(int dir_fd, struct listing_entry *entry)
 		return put_data_aside(dir_fd, entry);
 	if (entry->sealed) {
 		entry->sealed = false;
-		return delete(dir_fd, entry->first_seq, FORMAT_INDEX_SUFFIX);
+		return delete (dir_fd, entry->first_seq, FORMAT_INDEX_SUFFIX);
 	}
 	entry->open = false;
-	return delete(dir_fd, entry->first_seq, FORMAT_OPEN_SUFFIX);
+	return delete (dir_fd, entry->first_seq, FORMAT_OPEN_SUFFIX);
 }

@@ -56,7 +56,7 @@ int segment_count(int dir_fd, struct segment *segment)
 	return 0;
 }
 
-static int delete(int dir_fd, uint64_t first_seq, const char *suffix)
+static int delete (int dir_fd, uint64_t first_seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
 
@@ -67,7 +67,7 @@ static int delete(int dir_fd, uint64_t first_seq, const char *suffix)
 
 int segment_delete(int dir_fd, const struct segment *segment)
 {
-	int r = delete(dir_fd, segment->first_seq, FORMAT_DATA_SUFFIX);
+	int r = delete (dir_fd, segment->first_seq, FORMAT_DATA_SUFFIX);
 
-	return r < 0 ? r : delete(dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
+	return r < 0 ? r : delete (dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "spool/appender.h"
 #include "spool/directory.h"
 #include "spool/listing.h"
 #include "spool/recover.h"
@@ -15,22 +16,25 @@
 #include <errno.h>
 #include <string.h>
 
-/* A received byte can cost this much disk at most: an empty message comes in two bytes, and takes a
- * separator and an index entry. */
-#define DISK_PER_RECEIVED ((uint64_t)(FORMAT_ENTRY_SIZE + 1) / 2 + 1)
-#define DISK_FOR_EVENTS KIB(64)	 /* what is not messages, and the headers of new segments */
-#define ROOM_MIN KIB(16)	 /* reading less at a time is not worth it */
-#define SEGMENTS_PER_CAP 4	 /* so that one can be written while others are processed */
+/* What a message, a segment and all else can cost at most, in disk space. An empty message comes in
+ * two bytes, and takes a separator and an index entry; a segment has two files that may each end
+ * within a block. */
+#define MESSAGE_WIRE_MIN 2
+#define MESSAGE_COST ((uint64_t)FORMAT_ENTRY_SIZE + 1)
+#define SEGMENT_COST ((uint64_t)2 * APPENDER_BLOCK)
+#define OTHER_COST KIB(64) /* events, the directory */
+#define ROOM_MIN 512	   /* reading less at a time is not worth it */
+#define SEGMENTS_PER_CAP 4 /* so that one can be written while others are processed */
 
 struct spool {
 	struct spool_options options;
 	struct spool_directory directory;
-	struct writer *writer;	      /* NULL: no segment is open */
+	struct writer *writer; /* NULL: no segment is open */
 	uint64_t open_since_ns;
 	uint64_t next_seq;	      /* of the next segment */
 	struct segment *first, **end; /* sealed, not taken */
-	uint64_t sealed_bytes;	      /* disk space of all sealed segments, taken and kept ones too */
-	struct segment done;	      /* totals over all segments that this run has sealed */
+	uint64_t sealed_bytes; /* disk space of all sealed segments, taken and kept ones too */
+	struct segment done;   /* totals over all segments that this run has sealed */
 	struct spool_counters counters;
 };
 
@@ -75,6 +79,7 @@ static int take_over(struct spool *spool)
 	CLEANUP(listing_done) struct listing listing = {0};
 	int r = listing_read(spool->directory.fd, &listing);
 
+	spool->next_seq = directory_noted_seq(&spool->directory);
 	for (size_t i = 0; r >= 0 && i < listing.count; i++) {
 		r = recover_segment(spool->directory.fd, &listing.entries[i]);
 		if (r >= 0 && listing.entries[i].sealed)
@@ -95,8 +100,8 @@ int spool_open(const struct spool_options *options, struct spool **ret_spool)
 	spool->end = &spool->first;
 	directory_init(&spool->directory);
 	if (options->disk_max > 0)
-		spool->options.segment_bytes = MIN(options->segment_bytes,
-						   options->disk_max / SEGMENTS_PER_CAP);
+		spool->options.segment_bytes =
+			MIN(options->segment_bytes, options->disk_max / SEGMENTS_PER_CAP);
 	if (options->path)
 		r = directory_open(&spool->directory, options->path);
 	else
@@ -231,10 +236,14 @@ int spool_seal(struct spool *spool)
 	segment = malloc(sizeof(*segment));
 	if (!segment)
 		return -ENOMEM;
-	r = writer_seal(spool->writer);
+	*segment = writer_committed(spool->writer);
+	/* Before it can be acknowledged, or the numbers would begin anew in an empty spool. */
+	r = directory_note_seq(&spool->directory, segment->first_seq + segment->records);
+	if (r >= 0)
+		r = writer_seal(spool->writer);
 	if (r < 0)
 		return r;
-	*segment = writer_committed(spool->writer);
+	segment->disk_bytes = writer_held(spool->writer);
 	writer_free(TAKE_PTR(spool->writer));
 	spool->next_seq = segment->first_seq + segment->records;
 	spool->done.messages += segment->messages;
@@ -249,14 +258,25 @@ uint64_t spool_open_since_ns(const struct spool *spool)
 	return spool->writer ? spool->open_since_ns : 0;
 }
 
+/* The most disk space that a received byte can lead to. */
+static uint64_t cost_per_byte(const struct spool *spool)
+{
+	const struct spool_options *options = &spool->options;
+	uint64_t cost = MESSAGE_COST / MESSAGE_WIRE_MIN + 1;
+
+	if (options->segment_messages > 0)
+		cost += SEGMENT_COST / (options->segment_messages * MESSAGE_WIRE_MIN) + 1;
+	return cost + SEGMENT_COST / options->segment_bytes + 1;
+}
+
 size_t spool_room(const struct spool *spool)
 {
-	uint64_t used = held(spool) + DISK_FOR_EVENTS, max = spool->options.disk_max;
+	uint64_t used = held(spool) + OTHER_COST, max = spool->options.disk_max;
 	uint64_t room;
 
 	if (max == 0)
 		return SIZE_MAX;
-	room = used < max ? (max - used) / DISK_PER_RECEIVED : 0;
+	room = used < max ? (max - used) / cost_per_byte(spool) : 0;
 	return room < ROOM_MIN ? 0 : (size_t)room;
 }
 

@@ -112,7 +112,8 @@ static inline void add_entry(struct writer *writer, const struct format_entry *e
 	writer->pending.records++;
 }
 
-static inline void end_message(struct writer *writer, const struct format_entry *entry, uint32_t crc)
+static inline void end_message(struct writer *writer, const struct format_entry *entry,
+			       uint32_t crc)
 {
 	struct segment *pending = &writer->pending;
 
@@ -222,8 +223,8 @@ static void roll_back(struct writer *writer)
 	writer->in_message = false;
 	writer->pending = writer->committed;
 	appender_cut(&writer->data, writer->committed_size);
-	appender_cut(&writer->index, FORMAT_HEADER_SIZE + writer->committed.records *
-								  (uint64_t)FORMAT_ENTRY_SIZE);
+	appender_cut(&writer->index,
+		     FORMAT_HEADER_SIZE + writer->committed.records * (uint64_t)FORMAT_ENTRY_SIZE);
 }
 
 int writer_commit(struct writer *writer, uint64_t spare)
@@ -299,7 +300,8 @@ int writer_seal(struct writer *writer)
 	uint64_t seq = writer->options.first_seq;
 	int dir_fd = writer->options.dir_fd;
 
-	appender_trim(&writer->data); /* failing that, a little space stays reserved until the ack */
+	appender_trim(
+		&writer->data); /* failing that, a little space stays reserved until the ack */
 	appender_trim(&writer->index);
 	if (renameat(dir_fd, format_name(from, seq, FORMAT_OPEN_SUFFIX), dir_fd,
 		     format_name(to, seq, FORMAT_INDEX_SUFFIX)) < 0)

@@ -26,7 +26,7 @@ void writer_free(struct writer *writer);
  * full, and moves `*at` on. The payloads are compacted where they are, downwards to `scratch`,
  * which is the same from one commit to the next; they must stay until writer_commit(). */
 int writer_append(struct writer *writer, const struct message_batch *batch, uint8_t *scratch,
-		  size_t *at);
+		  size_t *at) __attribute__((nonnull));
 
 /* Adds an event. A message that is still open must be dropped before. */
 int writer_add_event(struct writer *writer, const struct format_entry *event);

@@ -186,7 +186,7 @@ int temp_create_named(struct temp_place *place, const struct tempfile_options *o
 static int create_and_unlink(struct temp_place *place, const struct tempfile_options *options,
 			     int *ret_fd)
 {
-	struct temp_created created;
+	struct temp_created created = {0};
 	int r = create_plain(place, options, &created);
 
 	if (r < 0)

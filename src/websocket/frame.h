@@ -41,12 +41,12 @@ const char *frame_violation_text(enum frame_violation violation);
 uint16_t frame_violation_code(enum frame_violation violation);
 
 struct frame_decoder {
-	uint64_t left;	    /* payload of the current data frame still to come */
-	uint8_t kind;	    /* enum message_kind of the message that is open, 0 if none */
-	bool in_frame;	    /* its header was read, its payload not all */
-	bool final;	    /* the current frame is the last of its message */
-	bool begun;	    /* a piece of the message was handed out */
-	utf8_state text;    /* of the message, if it is text */
+	uint64_t left;	       /* payload of the current data frame still to come */
+	uint8_t kind;	       /* enum message_kind of the message that is open, 0 if none */
+	bool in_frame;	       /* its header was read, its payload not all */
+	bool final;	       /* the current frame is the last of its message */
+	bool begun;	       /* a piece of the message was handed out */
+	utf8_state text;       /* of the message, if it is text */
 	uint64_t message_size; /* payload of the open message so far */
 };
 

@@ -17,9 +17,15 @@
 
 /* Headers that only the handshake may set. */
 static const char *const own_headers[] = {
-	"Host",		     "Upgrade",		      "Connection",
-	"Content-Length",    "Transfer-Encoding",     "Sec-WebSocket-Key",
-	"Sec-WebSocket-Version", "Sec-WebSocket-Extensions", "Sec-WebSocket-Protocol",
+	"Host",
+	"Upgrade",
+	"Connection",
+	"Content-Length",
+	"Transfer-Encoding",
+	"Sec-WebSocket-Key",
+	"Sec-WebSocket-Version",
+	"Sec-WebSocket-Extensions",
+	"Sec-WebSocket-Protocol",
 };
 
 int handshake_make_key(char ret_key[HANDSHAKE_KEY_SIZE])
@@ -109,7 +115,8 @@ static bool parse_status_line(const char *line, size_t size, struct handshake_re
 	if (size > 12 && line[12] != ' ')
 		return false;
 	response->status = (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
-	copy_printable(response->reason, line + MIN(size, (size_t)13), size - MIN(size, (size_t)13));
+	copy_printable(response->reason, line + MIN(size, (size_t)13),
+		       size - MIN(size, (size_t)13));
 	return true;
 }
 

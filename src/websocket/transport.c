@@ -69,7 +69,8 @@ static const char *reason(struct transport *transport, CURLcode code)
 	long number = 0;
 
 	if (code == CURLE_COULDNT_CONNECT &&
-	    curl_easy_getinfo(transport->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number > 0)
+	    curl_easy_getinfo(transport->easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK &&
+	    number > 0)
 		return strerror((int)number);
 	return transport->detail[0] ? transport->detail : curl_easy_strerror(code);
 }
@@ -146,8 +147,8 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *data, void
 {
 	struct transport *transport = data;
 	struct dial_socket *socket = socket_data;
-	uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) |
-			  (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+	uint32_t events =
+		(what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
 
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {

@@ -12,13 +12,13 @@
 enum {
 	INVALID = 0,
 	WHOLE = 6,
-	NEED_1 = 12,	/* one more byte 80–BF */
-	NEED_2 = 18,	/* two more */
-	NEED_3 = 24,	/* three more */
-	AFTER_E0 = 30,	/* A0–BF and one more: shorter forms exist below */
-	AFTER_ED = 36,	/* 80–9F and one more: surrogates begin above */
-	AFTER_F0 = 42,	/* 90–BF and two more: shorter forms exist below */
-	AFTER_F4 = 48,	/* 80–8F and two more: Unicode ends above */
+	NEED_1 = 12,   /* one more byte 80–BF */
+	NEED_2 = 18,   /* two more */
+	NEED_3 = 24,   /* three more */
+	AFTER_E0 = 30, /* A0–BF and one more: shorter forms exist below */
+	AFTER_ED = 36, /* 80–9F and one more: surrogates begin above */
+	AFTER_F0 = 42, /* 90–BF and two more: shorter forms exist below */
+	AFTER_F4 = 48, /* 80–8F and two more: Unicode ends above */
 };
 
 #define FROM(state, next) ((uint64_t)(next) << (state))

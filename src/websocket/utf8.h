@@ -12,6 +12,6 @@ typedef uint8_t utf8_state;
 #define UTF8_INVALID ((utf8_state)0) /* no continuation can make it valid again */
 #define UTF8_WHOLE ((utf8_state)6)   /* between two characters: where every text begins and ends */
 
-utf8_state utf8_validate(utf8_state state, const uint8_t *text, size_t size);
+utf8_state utf8_validate(utf8_state start, const uint8_t *text, size_t size);
 
 #endif

@@ -190,7 +190,9 @@ static void test_disk_usage(void **state)
 	assert_int_equal(tempfile_disk_usage(in_scratch("missing"), &usage), -ENOENT);
 }
 
-enum { NAMES = 100000 };
+enum {
+	NAMES = 100000
+};
 
 static int compare_names(const void *a, const void *b)
 {
