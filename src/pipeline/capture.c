@@ -116,7 +116,9 @@ static void conclude(struct weir_capture *capture, int error)
 	uint64_t kept = spool_counters(capture->spool).kept;
 
 	if (error < 0)
-		fault_set_storage(&capture->fault, spool_path(capture->spool), error);
+		fault_set(&capture->fault, WEIR_STORAGE,
+			  "the capture cannot go on: %s; what was captured is in the spool %s",
+			  strerror(-error), spool_path(capture->spool));
 	if (kept > 0)
 		fault_set(&capture->fault, WEIR_KEPT,
 			  "%llu segment%s not processed; what is left is kept in the spool %s",

@@ -69,6 +69,8 @@ static int enqueue_found(struct spool *spool, const struct listing_entry *found)
 	r = directory_measure(&spool->directory, segment);
 	if (r < 0)
 		return r;
+	if (segment->records == 0) /* nor is there anything to lose */
+		return segment_delete(spool->directory.fd, segment);
 	spool->next_seq = MAX(spool->next_seq, segment->first_seq + segment->records);
 	enqueue(spool, TAKE_PTR(segment));
 	return 0;
@@ -226,14 +228,12 @@ bool spool_in_message(const struct spool *spool)
 	return spool->writer && writer_in_message(spool->writer);
 }
 
-int spool_seal(struct spool *spool)
+/* Turns the open segment, all of which is committed, into a sealed one. */
+static int seal_committed(struct spool *spool)
 {
-	CLEANUP_FREE struct segment *segment = NULL;
-	int r = spool_commit(spool);
+	CLEANUP_FREE struct segment *segment = malloc(sizeof(*segment));
+	int r;
 
-	if (r < 0 || !spool->writer)
-		return r;
-	segment = malloc(sizeof(*segment));
 	if (!segment)
 		return -ENOMEM;
 	*segment = writer_committed(spool->writer);
@@ -251,6 +251,20 @@ int spool_seal(struct spool *spool)
 	spool->counters.sealed++;
 	enqueue(spool, TAKE_PTR(segment));
 	return 0;
+}
+
+int spool_seal(struct spool *spool)
+{
+	int committed = spool_commit(spool);
+	int r = 0;
+
+	if (spool->writer && writer_committed(spool->writer).records == 0) {
+		writer_delete(TAKE_PTR(spool->writer)); /* its number is the next segment's */
+		return committed;
+	}
+	if (spool->writer)
+		r = seal_committed(spool);
+	return committed < 0 ? committed : r;
 }
 
 uint64_t spool_open_since_ns(const struct spool *spool)

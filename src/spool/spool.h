@@ -50,7 +50,8 @@ int spool_commit(struct spool *spool);
 int spool_drop_open_message(struct spool *spool);
 bool spool_in_message(const struct spool *spool);
 
-/* Commits, and ends the open segment if it holds anything. Not inside a message. */
+/* Commits, and ends the open segment. Not inside a message. When the commit fails, what was
+ * captured before is sealed all the same, and the error told. */
 int spool_seal(struct spool *spool);
 
 /* When the open segment got its first record, by the monotonic clock; 0 if it has none. */

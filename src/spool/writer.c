@@ -54,6 +54,12 @@ static void delete_files(struct writer *writer)
 	unlinkat(writer->options.dir_fd, format_name(name, seq, FORMAT_OPEN_SUFFIX), 0);
 }
 
+void writer_delete(struct writer *writer)
+{
+	delete_files(writer);
+	writer_free(writer);
+}
+
 static int open_files(struct writer *writer)
 {
 	uint8_t header[FORMAT_HEADER_SIZE];

@@ -22,6 +22,9 @@ int writer_open(const struct writer_options *options, struct writer **ret_writer
 /* Closes the files and leaves them as they are: as after a crash. */
 void writer_free(struct writer *writer);
 
+/* Deletes the files as well. */
+void writer_delete(struct writer *writer);
+
 /* Takes pieces from `batch`, beginning with number `*at`, until it is used up or the segment is
  * full, and moves `*at` on. The payloads are compacted where they are, downwards to `scratch`,
  * which is the same from one commit to the next; they must stay until writer_commit(). */
