@@ -14,3 +14,8 @@ uint32_t crc32c_copy(uint32_t crc, void *to, const void *from, size_t size)
 	memcpy(to, from, size);
 	return crc32c_portable(crc, to, size);
 }
+
+uint32_t crc32c_fields(uint32_t crc, uint64_t a, uint64_t b, uint64_t c, uint32_t d)
+{
+	return crc32c_portable_fields(crc, a, b, c, d);
+}

@@ -4,6 +4,8 @@
  */
 #include "base/crc32c_portable.h"
 
+#include <endian.h>
+
 static const uint32_t nibble[16] = {
 	0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
 	0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
@@ -21,4 +23,12 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size)
 		crc = crc >> 4 ^ nibble[crc & 15];
 	}
 	return ~crc;
+}
+
+uint32_t crc32c_portable_fields(uint32_t crc, uint64_t a, uint64_t b, uint64_t c, uint32_t d)
+{
+	uint64_t words[] = {htole64(a), htole64(b), htole64(c)};
+	uint32_t half = htole32(d);
+
+	return crc32c_portable(crc32c_portable(crc, words, sizeof(words)), &half, sizeof(half));
 }

@@ -50,6 +50,7 @@ INLINE_WITH_CRC uint64_t add_block(uint64_t state, uint8_t *to, const uint8_t *f
 	size_t second = words * WORD, third = 2 * second;
 	uint64_t state2 = 0, state3 = 0;
 
+#pragma GCC unroll 2
 	for (size_t at = 0; at < second; at += WORD) {
 		state = add_word(state, to, from, at, copy);
 		state2 = add_word(state2, to, from, second + at, copy);
@@ -62,18 +63,22 @@ INLINE_WITH_CRC uint64_t add_block(uint64_t state, uint8_t *to, const uint8_t *f
 INLINE_WITH_CRC uint64_t add_rest(uint64_t state, uint8_t *to, const uint8_t *from, size_t size,
 				  bool copy)
 {
-	size_t at = 0;
 	uint32_t half;
 
 	if (size >= HALF) {
 		memcpy(&half, from, HALF);
+		if (copy)
+			memcpy(to, &half, HALF);
 		state = _mm_crc32_u32((uint32_t)state, half);
-		at = HALF;
+		from += HALF;
+		to += copy ? HALF : 0;
+		size -= HALF;
 	}
-	for (; at < size; at++)
+	for (size_t at = 0; at < size; at++) {
 		state = _mm_crc32_u8((uint32_t)state, from[at]);
-	if (copy)
-		memcpy(to, from, size);
+		if (copy)
+			to[at] = from[at];
+	}
 	return state;
 }
 
@@ -92,7 +97,9 @@ INLINE_WITH_CRC uint32_t add(uint32_t crc, uint8_t *to, const uint8_t *from, siz
 	}
 	for (; size - at >= WORD; at += WORD)
 		state = add_word(state, to, from, at, copy);
-	return ~(uint32_t)add_rest(state, copy ? to + at : NULL, from + at, size - at, copy);
+	if (at < size)
+		state = add_rest(state, copy ? to + at : NULL, from + at, size - at, copy);
+	return ~(uint32_t)state;
 }
 
 WITH_CRC static uint32_t add_only(uint32_t crc, const uint8_t *from, size_t size)
@@ -103,6 +110,16 @@ WITH_CRC static uint32_t add_only(uint32_t crc, const uint8_t *from, size_t size
 WITH_CRC static uint32_t add_and_copy(uint32_t crc, uint8_t *to, const uint8_t *from, size_t size)
 {
 	return add(crc, to, from, size, true);
+}
+
+WITH_CRC static uint32_t add_fields(uint32_t crc, uint64_t a, uint64_t b, uint64_t c, uint32_t d)
+{
+	uint64_t state = ~crc;
+
+	state = _mm_crc32_u64(state, a);
+	state = _mm_crc32_u64(state, b);
+	state = _mm_crc32_u64(state, c);
+	return ~_mm_crc32_u32((uint32_t)state, d);
 }
 
 static inline bool has_instructions(void)
@@ -123,4 +140,11 @@ uint32_t crc32c_copy(uint32_t crc, void *to, const void *from, size_t size)
 		return add_and_copy(crc, to, from, size);
 	memcpy(to, from, size);
 	return crc32c_portable(crc, to, size);
+}
+
+uint32_t crc32c_fields(uint32_t crc, uint64_t a, uint64_t b, uint64_t c, uint32_t d)
+{
+	if (has_instructions())
+		return add_fields(crc, a, b, c, d);
+	return crc32c_portable_fields(crc, a, b, c, d);
 }

@@ -189,6 +189,9 @@ static void report(struct run *run, enum weir_outcome outcome)
 	say_live("");
 	if (outcome != WEIR_DONE)
 		say_error("%s", weir_capture_message(run->capture));
+	if (outcome == WEIR_NOT_CONNECTED && stats.acked + stats.kept == 0)
+		run->kind = run->kind == STATUS_JSON ? STATUS_JSON
+						     : STATUS_NONE; /* nothing to sum up */
 	if (run->kind == STATUS_LIVE || run->kind == STATUS_SUMMARY)
 		status_summary(stderr, &stats);
 	if (run->kind == STATUS_JSON)

@@ -89,19 +89,20 @@ static inline void put_32(uint8_t *to, uint32_t value)
 	memcpy(to, &value, sizeof(value));
 }
 
-/* This is done for every message: word by word right to its place, since a copy of the whole would
- * have to wait until the words are there. */
+/* This is done for every message: from registers right to its place. To put the words together
+ * somewhere else first, and then copy or check the whole, would have to wait for each of them. */
 void format_write_entry(uint8_t to[FORMAT_ENTRY_SIZE], const struct format_entry *entry,
 			uint32_t payload_crc)
 {
+	uint32_t what = (uint32_t)entry->kind | (uint32_t)entry->flags << 8 |
+			(uint32_t)entry->connection << 16;
+
 	put_64(to + offsetof(struct stored_entry, offset), entry->offset);
 	put_64(to + offsetof(struct stored_entry, length), entry->length);
 	put_64(to + offsetof(struct stored_entry, time_ns), entry->time_ns);
-	put_32(to + offsetof(struct stored_entry, what), (uint32_t)entry->kind |
-								 (uint32_t)entry->flags << 8 |
-								 (uint32_t)entry->connection << 16);
+	put_32(to + offsetof(struct stored_entry, what), what);
 	put_32(to + offsetof(struct stored_entry, crc),
-	       crc32c(payload_crc, to, offsetof(struct stored_entry, crc)));
+	       crc32c_fields(payload_crc, entry->offset, entry->length, entry->time_ns, what));
 }
 
 void format_read_entry(const uint8_t from[FORMAT_ENTRY_SIZE], struct format_entry *ret_entry)

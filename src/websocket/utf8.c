@@ -1,12 +1,12 @@
 /*
  * A state machine whose whole transition table for one byte is one 64-bit word: the state is the
  * number of bits by which that word is shifted, and what comes out is the next state. A step costs
- * one load, which does not depend on the state, and one shift. Runs of ASCII are skipped a
- * block at a time.
+ * one load, which does not depend on the state, and one shift. ASCII is skipped in large
+ * stretches.
  */
 #include "websocket/utf8.h"
 
-#include <string.h>
+#include "base/ascii.h"
 
 /* Every state is a multiple of six, so that nine of them fit into a word. */
 enum {
@@ -39,57 +39,7 @@ static const uint64_t rows[256] = {
 	[0xf4] = FROM(WHOLE, AFTER_F4),
 };
 
-#define BLOCK ((size_t)32)
 #define STRETCH_MAX ((size_t)512) /* how much is looked at before it is known not to be ASCII */
-#define NOT_ASCII UINT64_C(0x8080808080808080)
-
-typedef uint64_t lanes __attribute__((vector_size(16)));
-
-static inline lanes load_lanes(const uint8_t *from)
-{
-	lanes value;
-
-	memcpy(&value, from, sizeof(value));
-	return value;
-}
-
-static inline uint64_t load_word(const uint8_t *from)
-{
-	uint64_t value;
-
-	memcpy(&value, from, sizeof(value));
-	return value;
-}
-
-/* All bytes or-ed together, in blocks; the last one may overlap the one before. */
-static inline bool long_text_is_ascii(const uint8_t *text, size_t size)
-{
-	const uint8_t *last = text + size - BLOCK;
-	lanes seen = load_lanes(last), more = load_lanes(last + BLOCK / 2);
-
-	for (; text < last; text += BLOCK) {
-		seen |= load_lanes(text);
-		more |= load_lanes(text + BLOCK / 2);
-	}
-	seen |= more;
-	return ((seen[0] | seen[1]) & NOT_ASCII) == 0;
-}
-
-static inline bool short_text_is_ascii(const uint8_t *text, size_t size)
-{
-	uint64_t seen = 0;
-
-	for (; size >= sizeof(seen); text += sizeof(seen), size -= sizeof(seen))
-		seen |= load_word(text);
-	for (; size > 0; text++, size--)
-		seen |= *text;
-	return (seen & NOT_ASCII) == 0;
-}
-
-static inline bool is_ascii(const uint8_t *text, size_t size)
-{
-	return size >= BLOCK ? long_text_is_ascii(text, size) : short_text_is_ascii(text, size);
-}
 
 static inline uint64_t step(uint64_t state, const uint8_t *text, size_t size)
 {
@@ -105,7 +55,7 @@ utf8_state utf8_validate(utf8_state start, const uint8_t *text, size_t size)
 	while (size > 0) {
 		size_t part = size < STRETCH_MAX ? size : STRETCH_MAX;
 
-		if (state != WHOLE || !is_ascii(text, part))
+		if (state != WHOLE || !ascii_only(text, part))
 			state = step(state, text, part);
 		text += part;
 		size -= part;
