@@ -55,13 +55,15 @@ static void on_signal(int number)
 		weir_capture_stop(stopping);
 }
 
+/* What was ignored when we were started, as nohup(1) has it, stays so. */
 static void catch_signals(void)
 {
-	struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
 
-	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGTERM, &stop, NULL);
-	sigaction(SIGHUP, &stop, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &stop, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -95,6 +97,10 @@ static void on_kept(const struct weir_segment *segment, int status, void *data)
 	const char *program = run->options.command ? run->options.command[0] : "the command";
 	char why[96];
 
+	if (status == -EBADMSG) {
+		say_error("%s is damaged: it is kept, and not processed", segment->data);
+		return;
+	}
 	if (status < 0)
 		snprintf(why, sizeof(why), "cannot be run: %s", strerror(-status));
 	else if (WIFSIGNALED(status))
@@ -168,11 +174,11 @@ static const char *end_name(enum weir_outcome outcome, const struct weir_stats *
 }
 
 /* A temporary spool that stays must be named, or nobody would ever find it. */
-static void report_spool(const struct run *run, enum weir_outcome outcome, const char *spool)
+static void report_spool(const struct run *run, const char *spool)
 {
 	if (run->kind != STATUS_NONE)
 		fprintf(stderr, "spool      %s (weir cat prints it)\n", spool);
-	else if (outcome == WEIR_DONE && !run->options.spool)
+	else if (!run->options.spool && !strstr(weir_capture_message(run->capture), spool))
 		say_error("what was captured is in %s", spool);
 }
 
@@ -197,7 +203,7 @@ static void report(struct run *run, enum weir_outcome outcome)
 	if (run->kind == STATUS_JSON)
 		status_json(stderr, &stats, &names);
 	if (exists && stats.disk_bytes > 0 && run->kind != STATUS_JSON)
-		report_spool(run, outcome, names.spool);
+		report_spool(run, names.spool);
 }
 
 /* Runs a capture whose options are complete. Returns the exit code. */

@@ -94,7 +94,7 @@ size_t trade_next(struct trade_feed *feed, char to[TRADE_SIZE_MAX])
 	at = put_number(at, 1000000 + (random >> 44 & 0xfffff));
 	at = put_text(at, "\",\"time\":");
 	at = put_number(at, feed->time_ms);
-	at = put_text(at, ",\"venue\":\"weir\",\"sequence\":");
+	at = put_text(at, ",\"venue\":\"weir\",\"currency\":\"USD\",\"sequence\":");
 	at = put_number(at, feed->id - 1000000000);
 	*at++ = '}';
 	return (size_t)(at - to);

@@ -116,20 +116,33 @@ static int hand_out(struct delivery *delivery)
 	return r < 0 ? keep(delivery, r) : 0;
 }
 
+/* Makes the next segment the current one, if there is one. Those of an earlier run are checked
+ * first: nobody should process what is damaged and then have it deleted. */
+static int take_next(struct delivery *delivery)
+{
+	int r = 0;
+
+	while (r >= 0 && (delivery->current = spool_take(delivery->spool))) {
+		if (delivery->current->counted)
+			return 0;
+		r = segment_check(spool_dir_fd(delivery->spool), delivery->current);
+		if (r >= 0)
+			return 0;
+		r = keep(delivery, r);
+	}
+	return r;
+}
+
 /* Takes segments until one is out, or none is left. */
 static int deliver_segments(struct delivery *delivery)
 {
 	int r = 0;
 
 	while (r >= 0 && !delivery->current) {
-		delivery->current = spool_take(delivery->spool);
-		if (!delivery->current)
+		r = take_next(delivery);
+		if (r < 0 || !delivery->current)
 			break;
-		if (!delivery->current->counted)
-			r = segment_count(spool_dir_fd(delivery->spool), delivery->current);
-		if (r < 0)
-			r = keep(delivery, r);
-		else if (delivery->current->messages == 0)
+		if (delivery->current->messages == 0)
 			r = acknowledge(delivery);
 		else
 			r = hand_out(delivery);
@@ -184,9 +197,9 @@ static int deliver_stream(struct delivery *delivery)
 
 	while (r >= 0) {
 		if (!delivery->current) {
-			delivery->current = spool_take(delivery->spool);
-			if (!delivery->current)
-				return follow(delivery);
+			r = take_next(delivery);
+			if (r < 0 || !delivery->current)
+				return r < 0 ? r : follow(delivery);
 			if (!delivery->following)
 				r = open_data(delivery, delivery->current->first_seq);
 			if (r >= 0)

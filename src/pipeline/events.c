@@ -255,11 +255,11 @@ int events_stop(void *data)
 
 	if (read(capture->stop_fd, &calls, sizeof(calls)) != (ssize_t)sizeof(calls))
 		return 0;
-	if (calls > 1 || capture->phase != RUNNING || capture->aborted) {
-		capture->aborted = true;
-		delivery_abort(capture->delivery);
-		loop_stop(capture->loop);
-		return 0;
-	}
-	return stop(capture, CLOSE_NORMAL);
+	capture->stops += calls;
+	if (capture->stops == 1)
+		return stop(capture, CLOSE_NORMAL);
+	capture->aborted = true;
+	delivery_abort(capture->delivery);
+	loop_stop(capture->loop);
+	return 0;
 }

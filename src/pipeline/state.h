@@ -26,6 +26,7 @@ struct weir_capture {
 	struct client *client;
 	enum phase phase;
 	bool aborted, removed;
+	uint64_t stops; /* calls of weir_capture_stop() */
 	int stop_fd;
 	struct loop_source stop_source;
 	struct loop_timer age_timer, tick_timer, duration_timer;

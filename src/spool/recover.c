@@ -2,8 +2,10 @@
  * A crash leaves at most three things behind. A segment that was still open: its index is walked,
  * and cut with its data behind the last record that is whole. An index without data: the process
  * died between the two deletions of an acknowledgement, so the second is done now. Data without an
- * index: the process died before it wrote the first entry, or somebody took the index away; if
- * there are bytes in it, it is put aside, not deleted.
+ * index: the process died before it wrote the first entry, or somebody took the index away.
+ *
+ * Whatever cannot be made sense of is put aside under another name, not deleted, and the rest goes
+ * on: one bad file never stops a start. Only what is empty is deleted.
  */
 #include "spool/recover.h"
 
@@ -13,9 +15,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
-#define ASIDE_SUFFIX ".data.lone"
+#define ASIDE_NAME_SIZE (FORMAT_NAME_SIZE + 16)
+#define ASIDE_MAX 100 /* files of one name that are put aside */
 
 static int cut(int dir_fd, uint64_t seq, const char *suffix, uint64_t size)
 {
@@ -28,24 +32,44 @@ static int cut(int dir_fd, uint64_t seq, const char *suffix, uint64_t size)
 	return 0;
 }
 
-static int move(int dir_fd, uint64_t seq, const char *from_suffix, const char *to_suffix)
+/* The size of a file, 0 if it is missing; what is no regular file is taken for a full one. */
+static off_t size_of(int dir_fd, uint64_t seq, const char *suffix)
 {
-	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
 
-	if (renameat(dir_fd, format_name(from, seq, from_suffix), dir_fd,
-		     format_name(to, seq, to_suffix)) < 0)
-		return -errno;
-	return 0;
+	if (fstatat(dir_fd, format_name(name, seq, suffix), &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return S_ISREG(status.st_mode) ? status.st_size : 1;
 }
 
-static int delete (int dir_fd, uint64_t seq, const char *suffix)
+static int delete_file(int dir_fd, uint64_t seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
 
 	return unlinkat(dir_fd, format_name(name, seq, suffix), 0) < 0 ? -errno : 0;
 }
 
-/* Counts the records that are whole, and the data that they take. */
+/* Gives a file another name, which begins with its old one, unless it is empty. */
+static int put_aside(int dir_fd, uint64_t seq, const char *suffix)
+{
+	char from[FORMAT_NAME_SIZE], to[ASIDE_NAME_SIZE];
+
+	if (size_of(dir_fd, seq, suffix) == 0)
+		return delete_file(dir_fd, seq, suffix);
+	format_name(from, seq, suffix);
+	for (int i = 1; i <= ASIDE_MAX; i++) {
+		snprintf(to, sizeof(to), "%s.aside%d", from, i);
+		if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
+			return 0;
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
+/* Counts the records that are whole, and the data that they take. −EBADMSG and the like: the index
+ * is not one that can be read. */
 static int walk(int dir_fd, uint64_t seq, uint64_t *ret_records, uint64_t *ret_data_size)
 {
 	CLEANUP(reader_free) struct reader *reader = NULL;
@@ -53,11 +77,6 @@ static int walk(int dir_fd, uint64_t seq, uint64_t *ret_records, uint64_t *ret_d
 	uint64_t records = 0;
 	int r = reader_open(dir_fd, seq, false, &reader);
 
-	if (r == -EBADMSG) {
-		/* Died before the header was whole. */
-		*ret_records = *ret_data_size = 0;
-		return 0;
-	}
 	if (r < 0)
 		return r;
 	while ((r = reader_next(reader, &record)) > 0)
@@ -69,54 +88,64 @@ static int walk(int dir_fd, uint64_t seq, uint64_t *ret_records, uint64_t *ret_d
 	return 0;
 }
 
-static int seal(int dir_fd, struct listing_entry *entry)
+static bool is_unreadable(int error)
 {
-	uint64_t seq = entry->first_seq, records = 0, data_size = 0;
-	int r = walk(dir_fd, seq, &records, &data_size);
+	return error == -EBADMSG || error == -ENOMSG || error == -EPROTO || error == -ELOOP;
+}
 
-	if (r < 0)
-		return r;
-	entry->open = false;
-	if (records == 0) {
-		entry->data = false;
-		r = delete (dir_fd, seq, FORMAT_DATA_SUFFIX);
-		return r < 0 ? r : delete (dir_fd, seq, FORMAT_OPEN_SUFFIX);
-	}
-	r = cut(dir_fd, seq, FORMAT_OPEN_SUFFIX, FORMAT_HEADER_SIZE + records * FORMAT_ENTRY_SIZE);
+static int put_segment_aside(int dir_fd, struct listing_entry *entry, const char *index_suffix)
+{
+	int r = put_aside(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
+
 	if (r >= 0)
-		r = cut(dir_fd, seq, FORMAT_DATA_SUFFIX, data_size);
-	if (r >= 0)
-		r = move(dir_fd, seq, FORMAT_OPEN_SUFFIX, FORMAT_INDEX_SUFFIX);
-	entry->sealed = r >= 0;
+		r = put_aside(dir_fd, entry->first_seq, index_suffix);
+	entry->data = entry->open = entry->sealed = false;
 	return r;
 }
 
-static int put_data_aside(int dir_fd, struct listing_entry *entry)
+static int seal(int dir_fd, struct listing_entry *entry)
 {
-	char name[FORMAT_NAME_SIZE];
-	struct stat status;
+	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
+	uint64_t seq = entry->first_seq, records = 0, data_size = 0;
+	int r = walk(dir_fd, seq, &records, &data_size);
 
-	format_name(name, entry->first_seq, FORMAT_DATA_SUFFIX);
-	if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (is_unreadable(r) || (r >= 0 && records == 0))
+		return put_segment_aside(dir_fd, entry, FORMAT_OPEN_SUFFIX);
+	if (r >= 0)
+		r = cut(dir_fd, seq, FORMAT_OPEN_SUFFIX,
+			FORMAT_HEADER_SIZE + records * FORMAT_ENTRY_SIZE);
+	if (r >= 0)
+		r = cut(dir_fd, seq, FORMAT_DATA_SUFFIX, data_size);
+	if (r < 0)
+		return r;
+	format_name(from, seq, FORMAT_OPEN_SUFFIX);
+	if (renameat(dir_fd, from, dir_fd, format_name(to, seq, FORMAT_INDEX_SUFFIX)) < 0)
 		return -errno;
-	entry->data = false;
-	if (S_ISREG(status.st_mode) && status.st_size == 0)
-		return delete (dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
-	return move(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX, ASIDE_SUFFIX);
+	entry->open = false;
+	entry->sealed = true;
+	return 0;
 }
 
 int recover_segment(int dir_fd, struct listing_entry *entry)
 {
-	if (entry->data && entry->sealed)
-		return 0;
+	uint64_t seq = entry->first_seq;
+
+	if (entry->data && entry->sealed) {
+		if (size_of(dir_fd, seq, FORMAT_INDEX_SUFFIX) >=
+		    FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE)
+			return 0;
+		return put_segment_aside(dir_fd, entry, FORMAT_INDEX_SUFFIX);
+	}
 	if (entry->data && entry->open)
 		return seal(dir_fd, entry);
-	if (entry->data)
-		return put_data_aside(dir_fd, entry);
+	if (entry->data) {
+		entry->data = false;
+		return put_aside(dir_fd, seq, FORMAT_DATA_SUFFIX);
+	}
 	if (entry->sealed) {
 		entry->sealed = false;
-		return delete (dir_fd, entry->first_seq, FORMAT_INDEX_SUFFIX);
+		return delete_file(dir_fd, seq, FORMAT_INDEX_SUFFIX);
 	}
 	entry->open = false;
-	return delete (dir_fd, entry->first_seq, FORMAT_OPEN_SUFFIX);
+	return delete_file(dir_fd, seq, FORMAT_OPEN_SUFFIX);
 }

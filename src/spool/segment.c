@@ -5,58 +5,40 @@
  */
 #include "spool/segment.h"
 
-#include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
+#include "spool/reader.h"
 
 #include <errno.h>
-#include <fcntl.h>
 
-#define ENTRIES_AT_ONCE 2048
-
-static void count_entry(struct segment *segment, const uint8_t *stored)
+static void count_message(struct segment *segment, const struct format_entry *entry)
 {
-	struct format_entry entry;
-
-	format_read_entry(stored, &entry);
-	if (format_is_event(&entry))
-		return;
 	if (segment->messages++ == 0)
-		segment->first_time_ns = entry.time_ns;
-	segment->last_time_ns = entry.time_ns;
-	segment->bytes += entry.length;
+		segment->first_time_ns = entry->time_ns;
+	segment->last_time_ns = entry->time_ns;
+	segment->bytes += entry->length;
 }
 
-int segment_count(int dir_fd, struct segment *segment)
+int segment_check(int dir_fd, struct segment *segment)
 {
-	CLEANUP_FREE uint8_t *entries = malloc((size_t)ENTRIES_AT_ONCE * FORMAT_ENTRY_SIZE);
-	char name[FORMAT_NAME_SIZE];
-	CLEANUP_FD int fd = -1;
+	CLEANUP(reader_free) struct reader *reader = NULL;
 	struct segment counted = *segment;
+	struct record record;
+	int r = reader_open(dir_fd, segment->first_seq, true, &reader);
 
-	if (!entries)
-		return -ENOMEM;
-	fd = openat(dir_fd, format_name(name, segment->first_seq, FORMAT_INDEX_SUFFIX),
-		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return -errno;
-	for (uint64_t done = 0; done < segment->records;) {
-		size_t n = (size_t)MIN(segment->records - done, (uint64_t)ENTRIES_AT_ONCE);
-		off_t at = (off_t)(FORMAT_HEADER_SIZE + done * FORMAT_ENTRY_SIZE);
-		ssize_t r = io_pread_all(fd, entries, n * FORMAT_ENTRY_SIZE, at);
-
-		if (r != (ssize_t)(n * FORMAT_ENTRY_SIZE))
-			return r < 0 ? (int)r : -EBADMSG;
-		for (size_t i = 0; i < n; i++)
-			count_entry(&counted, entries + i * FORMAT_ENTRY_SIZE);
-		done += n;
-	}
+	if (r < 0)
+		return r;
+	while ((r = reader_next(reader, &record)) > 0)
+		if (!format_is_event(&record.entry))
+			count_message(&counted, &record.entry);
+	if (r < 0)
+		return r;
 	counted.counted = true;
 	*segment = counted;
 	return 0;
 }
 
-static int delete (int dir_fd, uint64_t first_seq, const char *suffix)
+static int delete_file(int dir_fd, uint64_t first_seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
 
@@ -67,7 +49,7 @@ static int delete (int dir_fd, uint64_t first_seq, const char *suffix)
 
 int segment_delete(int dir_fd, const struct segment *segment)
 {
-	int r = delete (dir_fd, segment->first_seq, FORMAT_DATA_SUFFIX);
+	int r = delete_file(dir_fd, segment->first_seq, FORMAT_DATA_SUFFIX);
 
-	return r < 0 ? r : delete (dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
+	return r < 0 ? r : delete_file(dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
 }

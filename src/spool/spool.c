@@ -69,8 +69,6 @@ static int enqueue_found(struct spool *spool, const struct listing_entry *found)
 	r = directory_measure(&spool->directory, segment);
 	if (r < 0)
 		return r;
-	if (segment->records == 0) /* nor is there anything to lose */
-		return segment_delete(spool->directory.fd, segment);
 	spool->next_seq = MAX(spool->next_seq, segment->first_seq + segment->records);
 	enqueue(spool, TAKE_PTR(segment));
 	return 0;

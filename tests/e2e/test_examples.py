@@ -1,0 +1,144 @@
+"""What the documents show, done: programs are compiled against an installation, and shell commands
+and the reader of docs/format.md are run as they stand there."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+import harness
+from servers.hostile import sending
+from frames import binary, text
+
+ROOT = harness.ROOT
+BUILD = harness.weir_path().parent
+WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror"]
+PROGRAMS = sorted(path.name for path in (ROOT / "examples").glob("*.c"))
+
+
+def blocks(path, language):
+    """The code blocks of a document, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / path).read_text(), re.M | re.S)
+
+
+def run(command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=harness.LIMIT,
+                          stdin=subprocess.DEVNULL, check=False, **options)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """An environment in which pkg-config and the loader find a fresh installation."""
+    root = tmp_path_factory.mktemp("installed")
+    run(["meson", "install", "-C", str(BUILD), "--no-rebuild", "--quiet", "--tags", "devel,runtime",
+         "--destdir", str(root)])
+    libraries = next(root.rglob("weir.pc")).parent.parent
+    return {**os.environ, "PKG_CONFIG_SYSROOT_DIR": str(root), "LD_LIBRARY_PATH": str(libraries),
+            "PKG_CONFIG_PATH": str(libraries / "pkgconfig")}
+
+
+def sanitizers():
+    """A program needs those that the libraries were built with."""
+    options = json.loads((BUILD / "meson-info/intro-buildoptions.json").read_text())
+    value = next(option["value"] for option in options if option["name"] == "b_sanitize")
+    return [] if value == "none" else [f"-fsanitize={value}"]
+
+
+def compiled(source, library, environment, directory):
+    flags = run(["pkg-config", "--cflags", "--libs", library], env=environment).stdout.split()
+    program = directory / "program"
+    compiler = shlex.split(os.environ.get("CC", "cc"))
+    run([*compiler, "-o", program, source, *WARNINGS, *sanitizers(), *flags], env=environment)
+    return program
+
+
+def environment_of(weir, installed):
+    return weir.environment({key: installed[key] for key in ("LD_LIBRARY_PATH",)})
+
+
+def check_count(program, weir, serve, installed):
+    payloads = [b"a", b"two\nlines", b""] * 100
+    url = serve(sending(b"".join(text(p) for p in payloads))).url
+    out = run([program, url], cwd=weir.place.cwd, env=environment_of(weir, installed)).stdout
+    assert re.match(r"300 messages, 1000 bytes in .*/00000000000000000000\.data\n", out)
+    assert out.endswith("\n300 messages in all\n")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program(name, installed, weir, serve, place):
+    library = "weir" if "<weir.h>" in (ROOT / "examples" / name).read_text() else "tempfile"
+    program = compiled(ROOT / "examples" / name, library, installed, place.root)
+    if name == "count.c":
+        check_count(program, weir, serve, installed)
+    else:
+        assert run([program], cwd=place.cwd, env=environment_of(weir, installed)).stdout
+
+
+def manual_blocks(page):
+    """The examples of a manual page; there the source has two backslashes for each."""
+    blocks = re.findall(r"^```\n(.*?)^```$", (ROOT / "man" / page).read_text(), re.M | re.S)
+    return [block.replace("\\\\", "\\") for block in blocks]
+
+
+def test_the_program_of_weir_3(installed, weir, serve, place):
+    source = place.root / "program.c"
+    source.write_text(manual_blocks("weir.3.scd")[-1])
+    check_count(compiled(source, "weir", installed, place.root), weir, serve, installed)
+
+
+@pytest.mark.parametrize("number", range(1, len(manual_blocks("tempfile.3.scd"))))
+def test_an_example_of_tempfile_3(number, installed, weir, place):
+    headers = "errno.h stdint.h stdio.h stdlib.h tempfile.h unistd.h".split()
+    source = place.root / "program.c"
+    source.write_text("".join(f"#include <{name}>\n" for name in headers)
+                      + "static int example(void)\n{\n" + manual_blocks("tempfile.3.scd")[number]
+                      + "}\nint main(void)\n{\n\treturn example() != 0;\n}\n")
+    program = compiled(source, "tempfile", installed, place.root)
+    place.may_stay(place.cwd / "result.txt")
+    run([program], cwd=place.cwd, env=environment_of(weir, installed))
+
+
+SHELL = blocks("examples/README.md", "sh")
+EXPECTED = {  # by a word in the block: what its output must match
+    "wc -l {}": r"(?s)( *\d+ \S+/\d{20}\.data\n){3,}( *\d+\n){3,}",
+    "awk": r"(?s)ADA-USD +\d+\.\d{4}\n.*XRP-USD +\d+\.\d{4}\n",
+    "jq": r"([A-Z]+-USD\t[\d.]+\t104\.8[\d.]*\n)+",
+    "gzip": r" *\d{5}\n",
+    "weir cat": r"\{.*\"sequence\":1000\}\n *1000\n *1\n",
+    "false": r"exit code 1\n *500\n *1\n",
+}
+
+
+@pytest.mark.parametrize("word", EXPECTED)
+def test_a_shell_example(word, weir, place):
+    if word == "jq" and not shutil.which("jq"):
+        pytest.skip("jq is not installed")
+    block, = [block for block in SHELL[1:] if word in block]
+    for name in ("url", "trades", "again", "archive"):
+        place.may_stay(place.cwd / name)
+    path = f"{BUILD}:{os.environ['PATH']}"
+    script = "set -e\n" + SHELL[0] + 'trap "kill $!" EXIT\n' + block
+    done = run(["bash", "-c", script], cwd=place.cwd, env=weir.environment({"PATH": path}))
+    assert re.fullmatch(EXPECTED[word], done.stdout), f"{done.stdout}\n{done.stderr}"
+
+
+def test_every_shell_example_is_tested():
+    assert len(SHELL) == len(EXPECTED) + 1
+
+
+def test_the_reader_of_the_format(weir, serve, place):
+    stream = text("hello") + binary(b"\x00\n\xff") + text("") + binary(bytes(range(256)))
+    result, spool = weir.captured(serve(sending(stream)).url)
+    result.expect(0)
+    reader = place.root / "reader.py"
+    reader.write_text(blocks("docs/format.md", "python")[0])
+    lines = run(["/usr/bin/python3", reader, spool]).stdout.splitlines()
+    found = [(int(line.split()[0]), *line.split(maxsplit=3)[2:]) for line in lines]
+    assert found == [(0, "16", "0"), (1, "1", "b'hello'"), (2, "2", repr(b"\x00\n\xff")),
+                     (3, "1", "b''"), (4, "2", repr(bytes(range(256)))), (5, "17", "1000")]
