@@ -1,13 +1,29 @@
-/* Any answer to the opening handshake: accepted, refused with a text, or not complete yet. */
+/* Any answer to the opening handshake and any request for one: accepted, refused, or not complete.
+ */
+#include "base/macro.h"
+#include "websocket/accept.h"
 #include "websocket/handshake.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
 
+#define ANSWER_MAX 1024
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check_text(const char *text, size_t size)
+{
+	const char *end = memchr(text, '\0', size);
+
+	if (!end)
+		abort();
+	for (; text < end; text++)
+		if (*text < ' ' || *text > '~')
+			abort();
+}
+
+static void parse_response(const char *data, size_t size)
 {
 	struct handshake_response response = {0};
 	enum handshake_error error = 0;
@@ -15,13 +31,35 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ssize_t r;
 
 	handshake_accept("dGhlIHNhbXBsZSBub25jZQ==", accept);
-	r = handshake_parse_response((const char *)data, size, accept, &response, &error);
+	r = handshake_parse_response(data, size, accept, &response, &error);
 	if (r < 0 && (r != -EBADMSG || !handshake_error_text(error)))
+		abort();
+	if (r > 0 && ((size_t)r > size || !memmem(data, (size_t)r, accept, strlen(accept))))
+		abort();
+	check_text(response.reason, sizeof(response.reason));
+	check_text(response.location, sizeof(response.location));
+}
+
+static void parse_request(const char *data, size_t size)
+{
+	CLEANUP(buffer_done) struct buffer answer;
+	ssize_t r;
+
+	buffer_init(&answer, ANSWER_MAX);
+	r = accept_request(data, size, &answer);
+	if (r < 0 && r != -EBADMSG)
 		abort();
 	if (r > 0 && (size_t)r > size)
 		abort();
-	if (memchr(response.reason, '\0', sizeof(response.reason)) == NULL ||
-	    memchr(response.location, '\0', sizeof(response.location)) == NULL)
+	if ((r == 0) != (answer.size == 0))
 		abort();
+	if (r > 0 && memcmp(answer.data, "HTTP/1.1 101 ", 13) != 0)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	parse_response((const char *)data, size);
+	parse_request((const char *)data, size);
 	return 0;
 }

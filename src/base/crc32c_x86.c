@@ -67,11 +67,12 @@ INLINE_WITH_CRC uint64_t add_rest(uint64_t state, uint8_t *to, const uint8_t *fr
 
 	if (size >= HALF) {
 		memcpy(&half, from, HALF);
-		if (copy)
+		if (copy) {
 			memcpy(to, &half, HALF);
+			to += HALF;
+		}
 		state = _mm_crc32_u32((uint32_t)state, half);
 		from += HALF;
-		to += copy ? HALF : 0;
 		size -= HALF;
 	}
 	for (size_t at = 0; at < size; at++) {

@@ -144,7 +144,8 @@ const char *units_format_time(uint64_t ns, char text[UNITS_TEXT_SIZE])
 	if (ns < NS_PER_S)
 		snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 " ms", ns / NS_PER_MS);
 	else if (s < 60)
-		snprintf(text, UNITS_TEXT_SIZE, "%.1f s", (double)ns / (double)NS_PER_S);
+		snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 ".%" PRIu64 " s", s,
+			 ns % NS_PER_S / (NS_PER_S / 10));
 	else if (s < 3600)
 		snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
 	else

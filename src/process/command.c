@@ -34,29 +34,43 @@ static int check_file(const char *path)
 	return S_ISREG(status.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
 }
 
+/* Looks into the directory that the first `length` bytes of `path` name: an empty one is the
+ * working directory. */
+static int check_in(const char *path, size_t length, const char *program)
+{
+	CLEANUP_FREE char *file = NULL;
+
+	if (asprintf(&file, "%.*s/%s", length ? (int)length : 1, length ? path : ".", program) <
+	    0) {
+		file = NULL;
+		return -ENOMEM;
+	}
+	return check_file(file);
+}
+
 int command_check(const char *program)
 {
-	const char *path = getenv("PATH");
+	const char *path = getenv("PATH"), *end;
 	int result = -ENOENT;
 
+	if (!*program)
+		return -ENOENT;
 	if (strchr(program, '/'))
 		return check_file(program);
-	if (!path || *program == '\0')
-		path = *program == '\0' ? "" : "/bin:/usr/bin";
-	while (*path && result != 0) {
-		size_t length = strcspn(path, ":");
-		CLEANUP_FREE char *file = NULL;
+	if (!path)
+		path = "/bin:/usr/bin";
+	for (;; path = end + 1) {
+		int r;
 
-		if (asprintf(&file, "%.*s%s%s", (int)length, path, length ? "/" : "./", program) <
-		    0) {
-			file = NULL;
-			return -ENOMEM;
-		}
-		if (check_file(file) != -ENOENT)
-			result = check_file(file);
-		path += length + (path[length] == ':');
+		end = strchrnul(path, ':');
+		r = check_in(path, (size_t)(end - path), program);
+		if (r == 0 || r == -ENOMEM)
+			return r;
+		if (r != -ENOENT)
+			result = r;
+		if (!*end)
+			return result;
 	}
-	return result;
 }
 
 static int on_end(void *data)

@@ -74,17 +74,21 @@ static int walk(int dir_fd, uint64_t seq, uint64_t *ret_records, uint64_t *ret_d
 {
 	CLEANUP(reader_free) struct reader *reader = NULL;
 	struct record record;
-	uint64_t records = 0;
+	uint64_t records = 0, data_size = 0;
+	uint64_t there = (uint64_t)size_of(dir_fd, seq, FORMAT_DATA_SUFFIX);
 	int r = reader_open(dir_fd, seq, false, &reader);
 
 	if (r < 0)
 		return r;
-	while ((r = reader_next(reader, &record)) > 0)
+	/* The separator behind a payload is in no checksum: it has to be there too. */
+	while ((r = reader_next(reader, &record)) > 0 && reader_data_end(reader) <= there) {
 		records++;
+		data_size = reader_data_end(reader);
+	}
 	if (r < 0 && r != -EBADMSG)
 		return r;
 	*ret_records = records;
-	*ret_data_size = reader_data_end(reader);
+	*ret_data_size = data_size;
 	return 0;
 }
 
@@ -97,7 +101,9 @@ static int put_segment_aside(int dir_fd, struct listing_entry *entry, const char
 {
 	int r = put_aside(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
 
-	if (r >= 0)
+	if (r >= 0 && size_of(dir_fd, entry->first_seq, index_suffix) <= FORMAT_HEADER_SIZE)
+		r = delete_file(dir_fd, entry->first_seq, index_suffix); /* no entry, no news */
+	else if (r >= 0)
 		r = put_aside(dir_fd, entry->first_seq, index_suffix);
 	entry->data = entry->open = entry->sealed = false;
 	return r;

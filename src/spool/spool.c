@@ -270,15 +270,17 @@ uint64_t spool_open_since_ns(const struct spool *spool)
 	return spool->writer ? spool->open_since_ns : 0;
 }
 
-/* The most disk space that a received byte can lead to. */
+/* The most disk space that a received byte can lead to. No message is in two segments, so that
+ * there are at most as many segments as messages. */
 static uint64_t cost_per_byte(const struct spool *spool)
 {
 	const struct spool_options *options = &spool->options;
-	uint64_t cost = MESSAGE_COST / MESSAGE_WIRE_MIN + 1;
+	uint64_t segments = SEGMENT_COST / options->segment_bytes + 1;
 
 	if (options->segment_messages > 0)
-		cost += SEGMENT_COST / (options->segment_messages * MESSAGE_WIRE_MIN) + 1;
-	return cost + SEGMENT_COST / options->segment_bytes + 1;
+		segments += SEGMENT_COST / (options->segment_messages * MESSAGE_WIRE_MIN) + 1;
+	return MESSAGE_COST / MESSAGE_WIRE_MIN + 1 +
+	       MIN(segments, SEGMENT_COST / MESSAGE_WIRE_MIN + 1);
 }
 
 size_t spool_room(const struct spool *spool)

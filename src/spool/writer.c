@@ -29,6 +29,7 @@ struct writer {
 	uint64_t committed_size;	   /* of the data that committed messages take */
 	uint8_t *run;			   /* compacted, not written yet */
 	size_t run_size;
+	int broken; /* −errno: the files may hold more than was committed */
 	bool in_message;
 	struct format_entry message; /* the one that is open */
 	uint32_t message_crc;
@@ -220,17 +221,21 @@ int writer_add_event(struct writer *writer, const struct format_entry *event)
 	return 0;
 }
 
-/* Back to what was committed, as well as it goes: this is on the way out of a failure. */
+/* Back to what was committed. */
 static void roll_back(struct writer *writer)
 {
+	uint64_t index_size = FORMAT_HEADER_SIZE + writer->committed.records * FORMAT_ENTRY_SIZE;
+	int r;
+
 	writer->run = NULL;
 	writer->run_size = 0;
 	writer->entry_count = 0;
 	writer->in_message = false;
 	writer->pending = writer->committed;
-	appender_cut(&writer->data, writer->committed_size);
-	appender_cut(&writer->index,
-		     FORMAT_HEADER_SIZE + writer->committed.records * (uint64_t)FORMAT_ENTRY_SIZE);
+	r = appender_cut(&writer->index, index_size);
+	if (r >= 0)
+		r = appender_cut(&writer->data, writer->committed_size);
+	writer->broken = MIN(r, 0);
 }
 
 int writer_commit(struct writer *writer, uint64_t spare)

@@ -54,6 +54,8 @@ static int check_scheme(const char *text)
 		return URL_TLS;
 	if (strncasecmp(text, "ws://", 5) != 0)
 		return URL_SCHEME;
+	if (strchr(text, '#'))
+		return URL_FRAGMENT;
 	/* libcurl would read ws:///x as the host "x". */
 	return text[5] == '/' || text[5] == '\0' || !is_printable(text) ? URL_MALFORMED : 0;
 }
@@ -67,12 +69,9 @@ static char *get(CURLU *url, CURLUPart part)
 
 static int check_parts(CURLU *url)
 {
-	CURL_TEXT fragment = get(url, CURLUPART_FRAGMENT);
 	CURL_TEXT user = get(url, CURLUPART_USER);
 	CURL_TEXT password = get(url, CURLUPART_PASSWORD);
 
-	if (fragment)
-		return URL_FRAGMENT;
 	return user || password ? URL_USER : 0;
 }
 
@@ -84,7 +83,7 @@ static int format_parts(CURLU *parts, struct url *url)
 	CURL_TEXT query = get(parts, CURLUPART_QUERY);
 	bool default_port = !port || strcmp(port, "80") == 0;
 
-	if (!host || !path || (port && strcmp(port, "0") == 0))
+	if (!host || !path || !is_printable(host) || (port && strcmp(port, "0") == 0))
 		return URL_MALFORMED;
 	if (asprintf(&url->host_header, "%s%s%s", host, default_port ? "" : ":",
 		     default_port ? "" : port) < 0)

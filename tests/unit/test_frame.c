@@ -60,8 +60,7 @@ static const struct {
 	{"masked ping", FRAME_MASKED, 1002, BYTES(0x89, 0x80)},
 	{"125 in 16 bits", FRAME_LENGTH_NOT_MINIMAL, 1002, BYTES(0x82, 126, 0, 125)},
 	{"0 in 16 bits", FRAME_LENGTH_NOT_MINIMAL, 1002, BYTES(0x82, 126, 0, 0)},
-	{"0 in 64 bits", FRAME_LENGTH_NOT_MINIMAL, 1002,
-	 BYTES(0x82, 127, 0, 0, 0, 0, 0, 0, 0, 0)},
+	{"0 in 64 bits", FRAME_LENGTH_NOT_MINIMAL, 1002, BYTES(0x82, 127, 0, 0, 0, 0, 0, 0, 0, 0)},
 	{"65535 in 64 bits", FRAME_LENGTH_NOT_MINIMAL, 1002,
 	 BYTES(0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff)},
 	{"2^63", FRAME_LENGTH_TOP_BIT, 1002, BYTES(0x82, 127, 0x80, 0, 0, 0, 0, 0, 0, 0)},
@@ -338,7 +337,9 @@ static void test_control_frames_come_whole(void **state)
 
 static void test_full_batches(void **state)
 {
-	enum { FRAMES = 2 * MESSAGE_BATCH_MAX + 1 };
+	enum {
+		FRAMES = 2 * MESSAGE_BATCH_MAX + 1
+	};
 	uint8_t stream[2 * FRAMES];
 	DECODED decoded = {0};
 	size_t at = 0;
@@ -409,25 +410,25 @@ static void test_close_codes(void **state)
 	}
 }
 
+static const struct {
+	enum frame_violation violation;
+	uint16_t code;
+	size_t reason_size;
+	const uint8_t *payload;
+	size_t size;
+} closes[] = {
+	{0, 1005, 0, NULL, 0},
+	{FRAME_CLOSE_ONE_BYTE, 0, 0, BYTES(0x03)},
+	{0, 1000, 0, BYTES(0x03, 0xe8)},
+	{0, 1001, 2, BYTES(0x03, 0xe9, 'o', 'k')},
+	{0, 4999, 2, BYTES(0x13, 0x87, 0xc3, 0xa9)},
+	{FRAME_CLOSE_NOT_UTF8, 0, 0, BYTES(0x03, 0xe8, 0xc3)},
+	{FRAME_CLOSE_NOT_UTF8, 0, 0, BYTES(0x03, 0xe8, 'a', 0xff)},
+	{FRAME_CLOSE_CODE, 0, 0, BYTES(0x03, 0xed, 0xff)},
+};
+
 static void test_close_payloads(void **state)
 {
-	static const struct {
-		enum frame_violation violation;
-		uint16_t code;
-		size_t reason_size;
-		const uint8_t *payload;
-		size_t size;
-	} closes[] = {
-		{0, 1005, 0, NULL, 0},
-		{FRAME_CLOSE_ONE_BYTE, 0, 0, BYTES(0x03)},
-		{0, 1000, 0, BYTES(0x03, 0xe8)},
-		{0, 1001, 2, BYTES(0x03, 0xe9, 'o', 'k')},
-		{0, 4999, 2, BYTES(0x13, 0x87, 0xc3, 0xa9)},
-		{FRAME_CLOSE_NOT_UTF8, 0, 0, BYTES(0x03, 0xe8, 0xc3)},
-		{FRAME_CLOSE_NOT_UTF8, 0, 0, BYTES(0x03, 0xe8, 'a', 0xff)},
-		{FRAME_CLOSE_CODE, 0, 0, BYTES(0x03, 0xed, 0xff)},
-	};
-
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(closes); i++) {
 		CLEANUP_FREE uint8_t *payload = exact_copy(closes[i].payload, closes[i].size);

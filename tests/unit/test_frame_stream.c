@@ -8,7 +8,7 @@
 
 /* What was sent, or received, written down: a byte for what, then its bytes. */
 struct record {
-	uint8_t data[STREAM_MAX];
+	uint8_t data[3 * STREAM_MAX];
 	size_t size;
 };
 
@@ -271,8 +271,8 @@ static void test_random_cuts_of_random_streams(void **state)
  * came of whole messages before it is the same. */
 static void test_cuts_do_not_hide_a_violation(void **state)
 {
-	const uint8_t stream[] = {0x81, 2, 'o', 'k', 0x01, 2, 0xc3, 0xa9, 0x89, 1,
-				  'p',	0, 2,	0xe2, 0x82, 0x80, 2, 0x2e, 0xff};
+	const uint8_t stream[] = {0x81, 2, 'o', 'k',  0x01, 2,	  0xc3, 0xa9, 0x89, 1,
+				  'p',	0, 2,	0xe2, 0x82, 0x80, 2,	0x2e, 0xff};
 
 	(void)state;
 	for (size_t cut = 0; cut < sizeof(stream); cut++) {

@@ -12,6 +12,7 @@
 #include "base/macro.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* splitmix64 */

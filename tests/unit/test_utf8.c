@@ -1,5 +1,5 @@
-/* UTF-8 validation against RFC 3629: against a decoder that is as simple as the RFC, over every code
- * point, every combination of bytes at which anything changes, and every way to cut a text.
+/* UTF-8 validation against RFC 3629: against a decoder that is as simple as the RFC, over every
+ * code point, every combination of bytes at which anything changes, and every way to cut a text.
  * --wrap: none. */
 #include "test_support.h"
 #include "websocket/utf8.h"
@@ -97,32 +97,32 @@ static void test_examples(void **state)
 		enum verdict verdict;
 	} examples[] = {
 		{"", WHOLE},
-		{"A\xe2\x89\xa2\xce\x91.", WHOLE},			/* RFC 3629 section 7 */
-		{"\xed\x95\x9c\xea\xb5\xad\xec\x96\xb4", WHOLE},	/* the same */
-		{"\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", WHOLE},	/* the same */
-		{"\xef\xbb\xbf\xf0\xa3\x8e\xb4", WHOLE},		/* the same */
-		{"\xc2\x80", WHOLE},					/* the first of two bytes */
-		{"\xdf\xbf", WHOLE},					/* the last of two */
-		{"\xe0\xa0\x80", WHOLE},				/* the first of three */
-		{"\xed\x9f\xbf", WHOLE},				/* before the surrogates */
-		{"\xee\x80\x80", WHOLE},				/* behind them */
-		{"\xef\xbf\xbf", WHOLE},				/* the last of three */
-		{"\xf0\x90\x80\x80", WHOLE},				/* the first of four */
-		{"\xf4\x8f\xbf\xbf", WHOLE},				/* the last of all */
-		{"\x80", BAD},						/* continues nothing */
-		{"\xbf", BAD},						/* the same */
-		{"\xc0", BAD},						/* always too long a form */
-		{"\xc1", BAD},						/* the same */
-		{"\xe0\x9f", BAD},					/* the same */
-		{"\xf0\x8f", BAD},					/* the same */
-		{"\xed\xa0", BAD},					/* a surrogate */
-		{"\xed\xbf", BAD},					/* the same */
-		{"\xf4\x90", BAD},					/* beyond Unicode */
-		{"\xf5", BAD},						/* the same */
-		{"\xf8", BAD},						/* a form of five bytes */
-		{"\xfc", BAD},						/* of six */
-		{"\xfe", BAD},						/* in no form */
-		{"\xff", BAD},						/* the same */
+		{"A\xe2\x89\xa2\xce\x91.", WHOLE},		 /* RFC 3629 section 7 */
+		{"\xed\x95\x9c\xea\xb5\xad\xec\x96\xb4", WHOLE}, /* the same */
+		{"\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e", WHOLE}, /* the same */
+		{"\xef\xbb\xbf\xf0\xa3\x8e\xb4", WHOLE},	 /* the same */
+		{"\xc2\x80", WHOLE},				 /* the first of two bytes */
+		{"\xdf\xbf", WHOLE},				 /* the last of two */
+		{"\xe0\xa0\x80", WHOLE},			 /* the first of three */
+		{"\xed\x9f\xbf", WHOLE},			 /* before the surrogates */
+		{"\xee\x80\x80", WHOLE},			 /* behind them */
+		{"\xef\xbf\xbf", WHOLE},			 /* the last of three */
+		{"\xf0\x90\x80\x80", WHOLE},			 /* the first of four */
+		{"\xf4\x8f\xbf\xbf", WHOLE},			 /* the last of all */
+		{"\x80", BAD},					 /* continues nothing */
+		{"\xbf", BAD},					 /* the same */
+		{"\xc0", BAD},					 /* always too long a form */
+		{"\xc1", BAD},					 /* the same */
+		{"\xe0\x9f", BAD},				 /* the same */
+		{"\xf0\x8f", BAD},				 /* the same */
+		{"\xed\xa0", BAD},				 /* a surrogate */
+		{"\xed\xbf", BAD},				 /* the same */
+		{"\xf4\x90", BAD},				 /* beyond Unicode */
+		{"\xf5", BAD},					 /* the same */
+		{"\xf8", BAD},					 /* a form of five bytes */
+		{"\xfc", BAD},					 /* of six */
+		{"\xfe", BAD},					 /* in no form */
+		{"\xff", BAD},					 /* the same */
 		{"\xc2", UNFINISHED},
 		{"\xe1\x80", UNFINISHED},
 		{"\xf1\x80\x80", UNFINISHED},
@@ -206,8 +206,9 @@ static void test_every_combination_of_boundaries(void **state)
 
 static void test_cuts_do_not_matter(void **state)
 {
-	static const char mixed[] = "a\xc2\x80z\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80q\xf0\x90\x80\x80"
-				    "\xf1\x80\x80\x80\xf4\x8f\xbf\xbf!";
+	static const char mixed[] =
+		"a\xc2\x80z\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80q\xf0\x90\x80\x80"
+		"\xf1\x80\x80\x80\xf4\x8f\xbf\xbf!";
 	const uint8_t *text = (const uint8_t *)mixed;
 	const size_t size = sizeof(mixed) - 1;
 
@@ -227,8 +228,8 @@ static void test_cuts_do_not_matter(void **state)
 
 static void test_cut_characters_go_on_where_they_were(void **state)
 {
-	static const uint8_t leads[] = {0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee,
-					0xef, 0xf0, 0xf1, 0xf3, 0xf4};
+	static const uint8_t leads[] = {0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed,
+					0xee, 0xef, 0xf0, 0xf1, 0xf3, 0xf4};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(leads); i++) {
@@ -356,7 +357,8 @@ static void test_random_texts(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 4000; i++) {
-		size_t size = random_text(&random, text, 4 + random_below(&random, sizeof(text) - 4));
+		size_t size =
+			random_text(&random, text, 4 + random_below(&random, sizeof(text) - 4));
 		enum verdict verdict = naive(text, size);
 
 		seen[verdict]++;

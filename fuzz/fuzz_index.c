@@ -1,0 +1,143 @@
+/*
+ * Any index over any data, sealed and open: what is read back stays inside of the files, and comes
+ * to an end. The first two bytes of the input say how much of it is the index.
+ *
+ * Checksums would stop nearly every input at its first entry: those of the input are mended, unless
+ * the third byte is odd.
+ */
+#include "base/crc32c.h"
+#include "base/macro.h"
+#include "spool/format.h"
+#include "spool/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <tempfile.h>
+
+#define INPUT_MAX KIB(32)
+
+static char *path; /* a directory for as long as the fuzzer runs */
+static int dir_fd = -1;
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);
+
+static void remove_files(void)
+{
+	char name[FORMAT_NAME_SIZE];
+
+	unlinkat(dir_fd, format_name(name, 0, FORMAT_DATA_SUFFIX), 0);
+	unlinkat(dir_fd, format_name(name, 0, FORMAT_INDEX_SUFFIX), 0);
+	unlinkat(dir_fd, format_name(name, 0, FORMAT_OPEN_SUFFIX), 0);
+}
+
+static void remove_directory(void)
+{
+	remove_files();
+	rmdir(path);
+	close(dir_fd);
+	free(path);
+}
+
+static void make_directory(void)
+{
+	if (tempfile_mkdir(&path, .prefix = "fuzz_index.") < 0)
+		abort();
+	dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir_fd < 0)
+		abort();
+	atexit(remove_directory);
+}
+
+static void put(const char *suffix, const uint8_t *data, size_t size)
+{
+	char name[FORMAT_NAME_SIZE];
+	CLEANUP_FD int fd = openat(dir_fd, format_name(name, 0, suffix),
+				   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		abort();
+}
+
+/* Gives every entry the checksum that it needs, if what it points to is there. */
+static void mend(uint8_t *index, size_t index_size, const uint8_t *data, size_t data_size)
+{
+	for (size_t at = FORMAT_HEADER_SIZE; at + FORMAT_ENTRY_SIZE <= index_size;
+	     at += FORMAT_ENTRY_SIZE) {
+		struct format_entry entry;
+		uint32_t crc = 0;
+
+		format_read_entry(index + at, &entry);
+		entry.offset &= UINT32_MAX; /* or hardly any would be inside */
+		if (!format_is_event(&entry) && entry.offset <= data_size &&
+		    entry.length <= data_size - entry.offset)
+			crc = crc32c(0, data + entry.offset, (size_t)entry.length);
+		format_write_entry(index + at, &entry, crc);
+	}
+	if (index_size >= FORMAT_HEADER_SIZE)
+		format_write_header(index, &(struct format_header){.first_seq = 0});
+}
+
+static void check_record(struct reader *reader, const struct record *record, size_t data_size)
+{
+	uint8_t byte;
+	uint64_t length = record->entry.length;
+
+	if (format_is_event(&record->entry)) {
+		if (record->payload || reader_payload(reader, 0, &byte, 1) != 0)
+			abort();
+		return;
+	}
+	if (length > data_size || (length > 0 && record->entry.offset > data_size - length))
+		abort();
+	if (reader_payload(reader, length, &byte, 1) != 0)
+		abort();
+	if (!record->payload)
+		return;
+	if (length > 0 && (reader_payload(reader, length - 1, &byte, 1) != 1 ||
+			   byte != record->payload[length - 1]))
+		abort();
+}
+
+static void read_all(bool sealed, size_t index_size, size_t data_size)
+{
+	CLEANUP(reader_free) struct reader *reader = NULL;
+	size_t steps = index_size / FORMAT_ENTRY_SIZE + 2;
+	struct record record;
+	int r = reader_open(dir_fd, 0, sealed, &reader);
+
+	if (r < 0)
+		return;
+	while ((r = reader_next(reader, &record)) != 0) {
+		if (r < 0 && r != -EBADMSG)
+			abort();
+		if (steps-- == 0)
+			abort();
+		if (r > 0)
+			check_record(reader, &record, data_size);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
+{
+	static uint8_t index[INPUT_MAX];
+	const uint8_t *data;
+	size_t index_size, data_size;
+
+	if (size < 3 || size > INPUT_MAX)
+		return 0;
+	if (dir_fd < 0)
+		make_directory();
+	index_size = MIN((size_t)input[0] << 8 | input[1], size - 3);
+	data = input + 3 + index_size;
+	data_size = size - 3 - index_size;
+	memcpy(index, input + 3, index_size);
+	if (input[2] % 2 == 0)
+		mend(index, index_size, data, data_size);
+	put(FORMAT_DATA_SUFFIX, data, data_size);
+	put(FORMAT_INDEX_SUFFIX, index, index_size);
+	put(FORMAT_OPEN_SUFFIX, index, index_size);
+	read_all(true, index_size, data_size);
+	read_all(false, index_size, data_size);
+	return 0;
+}
