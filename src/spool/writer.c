@@ -311,8 +311,10 @@ int writer_seal(struct writer *writer)
 	uint64_t seq = writer->options.first_seq;
 	int dir_fd = writer->options.dir_fd;
 
-	appender_trim(
-		&writer->data); /* failing that, a little space stays reserved until the ack */
+	if (writer->broken < 0)
+		return writer->broken;
+	/* Failing that, a little space stays reserved until the segment is acknowledged. */
+	appender_trim(&writer->data);
 	appender_trim(&writer->index);
 	if (renameat(dir_fd, format_name(from, seq, FORMAT_OPEN_SUFFIX), dir_fd,
 		     format_name(to, seq, FORMAT_INDEX_SUFFIX)) < 0)

@@ -51,7 +51,8 @@ struct segment writer_committed(const struct writer *writer);
 uint64_t writer_data_size(const struct writer *writer); /* of all committed messages */
 
 /* Gives back what was reserved and turns the index into a sealed one. Nothing may be uncommitted.
- * The writer can only be freed after that. */
+ * The writer can only be freed after that. An error also when a failed commit could not be taken
+ * back: then the segment stays open, to be recovered by the next start. */
 int writer_seal(struct writer *writer);
 
 #endif
