@@ -5,6 +5,7 @@
 #include "base/crc32c_portable.h"
 
 #include <endian.h>
+#include <string.h>
 
 static const uint32_t nibble[16] = {
 	0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3,
@@ -27,8 +28,11 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t size)
 
 uint32_t crc32c_portable_fields(uint32_t crc, uint64_t a, uint64_t b, uint64_t c, uint32_t d)
 {
-	uint64_t words[] = {htole64(a), htole64(b), htole64(c)};
-	uint32_t half = htole32(d);
+	const uint64_t words[] = {htole64(a), htole64(b), htole64(c)};
+	const uint32_t half = htole32(d);
+	uint8_t bytes[sizeof(words) + sizeof(half)];
 
-	return crc32c_portable(crc32c_portable(crc, words, sizeof(words)), &half, sizeof(half));
+	memcpy(bytes, words, sizeof(words));
+	memcpy(bytes + sizeof(words), &half, sizeof(half));
+	return crc32c_portable(crc, bytes, sizeof(bytes));
 }
