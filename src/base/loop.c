@@ -169,9 +169,9 @@ int loop_run(struct loop *loop)
 {
 	int r = 0;
 
-	loop->stopped = false;
 	while (r >= 0 && !loop->stopped)
 		r = run_once(loop);
+	loop->stopped = false;
 	return r;
 }
 

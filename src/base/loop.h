@@ -43,7 +43,8 @@ void loop_remove(struct loop *loop, struct loop_source *source);
 void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t due_ns);
 void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
 
-/* Runs until loop_stop() or until a callback returns an error, which is then returned. */
+/* Runs until loop_stop(), which may have been called before, or until a callback returns an error,
+ * which is then returned. It can be run again. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 

@@ -3,6 +3,7 @@
 #include "cli/commands.h"
 #include "cli/say.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <weir.h>
@@ -40,8 +41,22 @@ static int check_output(int code)
 	return code == 0 ? WEIR_STORAGE : code;
 }
 
+/* A descriptor that was closed must not be the next file that we open: somebody would write to it.
+ */
+static void open_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	open_standard_descriptors();
 	if (argc < 2) {
 		say_error("which command? There are capture, cat and feed");
 		say_hint("see weir --help");

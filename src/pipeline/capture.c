@@ -77,7 +77,7 @@ enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
 	capture->age_timer = (struct loop_timer){.callback = events_age, .data = capture};
 	capture->tick_timer = (struct loop_timer){.callback = events_tick, .data = capture};
 	capture->duration_timer = (struct loop_timer){.callback = events_duration, .data = capture};
-	r = set_url(capture);
+	r = capture->fault.outcome == WEIR_DONE ? set_url(capture) : 0;
 	if (r >= 0 && capture->fault.outcome == WEIR_DONE)
 		r = set_up(capture);
 	if (r < 0)
@@ -181,7 +181,7 @@ struct weir_stats weir_capture_stats(const struct weir_capture *capture)
 
 const char *weir_capture_message(const struct weir_capture *capture)
 {
-	return capture->fault.message;
+	return capture ? capture->fault.message : "out of memory";
 }
 
 const char *weir_capture_spool(const struct weir_capture *capture)

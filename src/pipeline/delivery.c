@@ -105,8 +105,10 @@ static int hand_out(struct delivery *delivery)
 	const struct weir_capture_options *options = delivery->options;
 	int r = make_public(delivery, &public);
 
-	if (r < 0)
+	if (r < 0) {
+		spool_keep(delivery->spool, TAKE_PTR(delivery->current));
 		return r;
+	}
 	if (options->to == WEIR_TO_CALLBACK) {
 		r = options->on_segment(&public.segment, options->data);
 		return r == 0 ? acknowledge(delivery) : keep(delivery, r);
@@ -191,6 +193,15 @@ static int follow(struct delivery *delivery)
 	return stream_extend(delivery->stream, view.data_size);
 }
 
+/* The current segment could not even be shown to the stream: it stays, and so does what follows, or
+ * there would be a hole in what was handed on. */
+static int keep_unstreamed(struct delivery *delivery, int error)
+{
+	delivery->broken = true;
+	keep(delivery, error);
+	return error;
+}
+
 static int deliver_stream(struct delivery *delivery)
 {
 	int r = 0;
@@ -205,8 +216,10 @@ static int deliver_stream(struct delivery *delivery)
 			if (r >= 0)
 				r = stream_current(delivery);
 		}
-		if (r < 0 || !stream_is_done(delivery->stream))
-			return r;
+		if (r < 0)
+			return keep_unstreamed(delivery, r);
+		if (!stream_is_done(delivery->stream))
+			return 0;
 		delivery->following = false;
 		r = acknowledge(delivery);
 	}

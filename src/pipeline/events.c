@@ -138,7 +138,8 @@ static int on_pieces(void *data, struct message_batch *batch, uint8_t *scratch)
 	struct weir_capture *capture = data;
 	int r;
 
-	if (capture->phase != RUNNING || limit_reached(capture))
+	if (capture->phase != RUNNING ||
+	    (limit_reached(capture) && !spool_in_message(capture->spool)))
 		return 0;
 	apply_limits(capture, batch);
 	r = spool_append(capture->spool, batch, scratch);

@@ -48,9 +48,10 @@ static void set_refused(struct fault *fault, const char *url, const struct clien
 			  handshake_error_text(end->handshake_error));
 	else if (response->status >= 300 && response->status <= 399 && response->location[0])
 		fault_set(fault, WEIR_NOT_CONNECTED,
-			  "%s redirects: the server answered %d %s, to %s; redirects are not "
+			  "%s redirects: the server answered %d %s, to %.*s; redirects are not "
 			  "followed, so give that URL if you trust it",
-			  url, response->status, response->reason, response->location);
+			  url, response->status, response->reason,
+			  (int)strcspn(response->location, "?#"), response->location);
 	else
 		fault_set(fault, WEIR_NOT_CONNECTED,
 			  "no WebSocket at %s: the server answered %d %s instead of 101 Switching "

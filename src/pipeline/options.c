@@ -14,6 +14,12 @@
 
 static void check(const struct weir_capture_options *options, struct fault *fault)
 {
+	if (!options->url)
+		fault_set(fault, WEIR_USAGE, "there is no URL");
+	if (options->to == WEIR_TO_CALLBACK && !options->on_segment)
+		fault_set(fault, WEIR_USAGE, "there is no callback for segments");
+	if (options->to == WEIR_TO_COMMAND && (!options->command || !options->command[0]))
+		fault_set(fault, WEIR_USAGE, "there is no command for segments");
 	for (size_t i = 0; i < options->header_count; i++)
 		if (!handshake_header_is_valid(options->headers[i]))
 			fault_set(fault, WEIR_USAGE,

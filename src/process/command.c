@@ -155,10 +155,14 @@ int command_start(struct loop *loop, char *const *argv, const struct weir_segmen
 	if (input < 0)
 		return input;
 	r = spawn(arguments, environment, input, &command->pid);
-	if (r >= 0)
-		r = watch(command);
 	if (r < 0)
 		return r;
+	r = watch(command);
+	if (r < 0) { /* nobody would learn how it ends */
+		kill(-command->pid, SIGKILL);
+		waitpid(command->pid, NULL, 0);
+		return r;
+	}
 	*ret_command = TAKE_PTR(command);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * The command's environment is ours, with the WEIR_… variables of the segment in place of any that
- * were there. Arguments are replaced as whole strings and never seen by a shell.
+ * The command's environment is ours, with the variables of the segment in place of any of these
+ * names that were there. Arguments are replaced as whole strings and never seen by a shell.
  */
 #include "process/environment.h"
 
@@ -58,6 +58,22 @@ static bool add_own(char **to, const struct weir_segment *segment)
 	       add_number(to++, "LAST_TIME", segment->last_time_ns);
 }
 
+/* Whether this is one of the variables that are set here. */
+static bool is_own(const char *variable)
+{
+	static const char *const names[OWN_MAX] = {
+		"SPOOL=",    "SEGMENT=", "INDEX=",	"FIRST_SEQ=", "LAST_SEQ=",
+		"MESSAGES=", "BYTES=",	 "FIRST_TIME=", "LAST_TIME="};
+
+	if (strncmp(variable, OWN_PREFIX, strlen(OWN_PREFIX)) != 0)
+		return false;
+	variable += strlen(OWN_PREFIX);
+	for (size_t i = 0; i < OWN_MAX; i++)
+		if (strncmp(variable, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
 char **environment_new(const struct weir_segment *segment)
 {
 	CLEANUP(strings_free) char **strings = calloc(count(environ) + OWN_MAX + 1, sizeof(char *));
@@ -66,7 +82,7 @@ char **environment_new(const struct weir_segment *segment)
 	if (!strings)
 		return NULL;
 	for (char **at = environ; *at; at++) {
-		if (strncmp(*at, OWN_PREFIX, strlen(OWN_PREFIX)) == 0)
+		if (is_own(*at))
 			continue;
 		strings[n] = strdup(*at);
 		if (!strings[n++])

@@ -130,9 +130,11 @@ int stream_new(struct loop *loop, int fd, stream_idle *idle, void *data, struct 
 				  .write_some = to_file};
 	stream->source = (struct loop_source){.callback = on_ready, .data = stream, .fd = -1};
 	stream->timer = (struct loop_timer){.callback = on_ready, .data = stream};
-	if (fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode))
+	if (fstat(fd, &status) < 0)
+		status.st_mode = 0;
+	if (S_ISFIFO(status.st_mode))
 		stream->write_some = to_pipe;
-	else if (fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode))
+	else if (S_ISSOCK(status.st_mode))
 		stream->write_some = to_socket;
 	*ret_stream = stream;
 	return 0;

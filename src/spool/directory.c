@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -44,6 +45,18 @@ static int lock(struct spool_directory *directory)
 	return flock(directory->lock_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
+/* Whether the file "lock" is one of ours: it is empty, or begins with the note. One that cannot be
+ * read is for lock() to tell. */
+static bool has_own_lock(const struct spool_directory *directory)
+{
+	char text[NOTE_SIZE] = "";
+	CLEANUP_FD int fd = openat(directory->fd, FORMAT_LOCK_NAME,
+				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -errno : io_pread_all(fd, text, sizeof(text) - 1, 0);
+
+	return n <= 0 || strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) == 0;
+}
+
 /* A directory that is neither empty nor a spool is somebody else's. */
 static int check_contents(const struct spool_directory *directory)
 {
@@ -52,7 +65,10 @@ static int check_contents(const struct spool_directory *directory)
 
 	if (r < 0)
 		return r;
-	return listing.foreign > 0 && !listing.has_lock && listing.count == 0 ? -EMEDIUMTYPE : 0;
+	if (listing.foreign > 0 && listing.count == 0 &&
+	    !(listing.has_lock && has_own_lock(directory)))
+		return -EMEDIUMTYPE;
+	return 0;
 }
 
 static int open_at(struct spool_directory *directory, const char *path)

@@ -31,7 +31,7 @@ int reader_next(struct reader *reader, struct record *ret_record);
  * its end, or −errno. */
 ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_t size);
 
-/* Of what was returned so far: how much of the data file it takes, without a gap. */
+/* Of what was returned so far: where in the data file the last of it ends. */
 uint64_t reader_data_end(const struct reader *reader);
 
 DEFINE_CLEANUP(struct reader *, reader_free);

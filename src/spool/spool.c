@@ -155,6 +155,7 @@ static int open_segment(struct spool *spool)
 		.first_seq = spool->next_seq,
 		.messages_max = spool->options.segment_messages,
 		.bytes_max = spool->options.segment_bytes,
+		.disk_max = spool->options.disk_max / SEGMENTS_PER_CAP,
 	};
 
 	if (spool->writer)
@@ -291,7 +292,7 @@ size_t spool_room(const struct spool *spool)
 	if (max == 0)
 		return SIZE_MAX;
 	room = used < max ? (max - used) / cost_per_byte(spool) : 0;
-	return room < ROOM_MIN ? 0 : (size_t)room;
+	return room < ROOM_MIN ? 0 : (size_t)MIN(room, (uint64_t)SIZE_MAX);
 }
 
 struct segment *spool_take(struct spool *spool)

@@ -283,6 +283,10 @@ bool writer_is_full(const struct writer *writer)
 
 	if (writer->in_message)
 		return false;
+	if (options->disk_max > 0 &&
+	    writer->data.size + writer->run_size + writer->pending.records * FORMAT_ENTRY_SIZE >=
+		    options->disk_max)
+		return true;
 	return writer->data.size + writer->run_size >= options->bytes_max ||
 	       (options->messages_max > 0 && writer->pending.messages >= options->messages_max);
 }

@@ -13,7 +13,8 @@ struct writer_options {
 	int dir_fd;	  /* the same directory */
 	uint64_t first_seq;
 	uint64_t messages_max; /* the segment is full with so many messages; 0: no limit */
-	uint64_t bytes_max;    /* or with so much data */
+	uint64_t bytes_max;    /* or with so much data, */
+	uint64_t disk_max;     /* or with so much data and index together; 0: no limit */
 };
 
 /* Makes both files. Errors: −ENOMEM, those of tempfile_open(), write(2). */

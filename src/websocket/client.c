@@ -77,6 +77,7 @@ static int finish(struct client *client)
 	client->state = ENDED;
 	loop_remove(client->loop, &client->source);
 	loop_timer_clear(client->loop, &client->timer);
+	transport_free(TAKE_PTR(client->transport)); /* or it might still get through */
 	return client->options.handler->ended(client->options.data, &client->end);
 }
 
@@ -128,6 +129,21 @@ static int violate(struct client *client, enum frame_violation violation)
 	return say_close(client, frame_violation_code(violation), DRAINING);
 }
 
+/* The reason is for people, and their terminals obey control characters: U+0000 to U+001F, U+007F,
+ * and U+0080 to U+009F, which begin with C2 in UTF-8. */
+static void copy_reason(char to[CLIENT_DETAIL_SIZE], const uint8_t *from, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		bool c1 = from[i] == 0xc2 && i + 1 < size && from[i + 1] < 0xa0;
+		bool control = from[i] < ' ' || from[i] == 0x7f || c1;
+
+		to[i] = control ? '?' : (char)from[i];
+		if (c1)
+			to[++i] = '?';
+	}
+	to[size] = '\0';
+}
+
 /* The server's Close: answered with the same code, unless it is the answer to ours. */
 static int on_close_frame(struct client *client, const struct frame_control *control)
 {
@@ -138,9 +154,7 @@ static int on_close_frame(struct client *client, const struct frame_control *con
 		return violate(client, violation);
 	client->end.kind = CLIENT_CLOSED;
 	client->end.close_code = close.code;
-	memcpy(client->end.detail, close.reason ? (const char *)close.reason : "",
-	       close.reason_size);
-	client->end.detail[close.reason_size] = '\0';
+	copy_reason(client->end.detail, close.reason, close.reason_size);
 	if (client->state == OPEN)
 		return say_close(client, close.code, DRAINING);
 	client->state = DRAINING;
@@ -153,7 +167,6 @@ static int on_control(struct client *client, const struct frame_control *control
 	case FRAME_CLOSE:
 		return on_close_frame(client, control);
 	case FRAME_PING:
-		client->counters.pings++;
 		return client_output_pong(&client->output, control->data, control->size);
 	default: /* a Pong that nobody asked for says nothing, section 5.5.3 */
 		return 0;
@@ -288,8 +301,10 @@ static int read_in(struct client *client)
 	size_t room = RECEIVE_SIZE - client->fill;
 	ssize_t n;
 
-	if (client->state == OPEN)
+	if (client->state == UPGRADING || client->state == OPEN)
 		room = MIN(room, client->options.handler->room(client->options.data));
+	if (client->state == ENDED)
+		return 0;
 	if (room == 0)
 		return pause_reading(client);
 	n = transport_receive(client->transport, client->data + client->fill, room);
@@ -389,7 +404,7 @@ int client_close(struct client *client, uint16_t code)
 
 int client_resume(struct client *client)
 {
-	if (!client->paused)
+	if (!client->paused || client->state == ENDED)
 		return 0;
 	client->paused = false;
 	return update_events(client);

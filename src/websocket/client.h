@@ -13,7 +13,7 @@
 #define CLIENT_DETAIL_SIZE 256
 
 enum client_end_kind {
-	CLIENT_CLOSED,	      /* both sides said Close; close_code is the server's */
+	CLIENT_CLOSED,	      /* both sides said Close, or we gave up connecting: close_code 0 */
 	CLIENT_CLOSE_TIMEOUT, /* we said Close, the server did not answer in time */
 	CLIENT_LOST,	      /* the stream ended without Close: error 0, or −errno */
 	CLIENT_VIOLATED,      /* the server broke the protocol: violation */
@@ -82,7 +82,6 @@ int client_resume(struct client *client);
 
 struct client_counters {
 	uint64_t wire_bytes; /* received, with headers */
-	uint64_t pings;
 };
 
 struct client_counters client_counters(const struct client *client);

@@ -1,5 +1,6 @@
 """A COMMAND that keeps a copy of every segment it is given, and what it was told about it."""
 
+from harness import MARK
 from spool_reader import read_segment
 
 KEEP_PATH = """
@@ -40,8 +41,11 @@ class Collector:
         return [record.payload for record in self.records() if record.is_message]
 
     def environment(self, name):
+        """What weir told the command: its variables, without the mark of the harness."""
         with open(name + ".env") as lines:
-            return dict(line.rstrip("\n").split("=", 1) for line in lines)
+            told = dict(line.rstrip("\n").split("=", 1) for line in lines)
+        told.pop(MARK, None)
+        return told
 
     def stdin(self, name):
         with open(name + ".stdin") as line:

