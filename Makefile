@@ -5,6 +5,7 @@
 #   make test SANITIZE=address,undefined   in build-asan/; SANITIZE=thread: in build-tsan/
 #   make install PREFIX=/usr DESTDIR=/tmp/package
 #   make bench BENCH=--quick               what bench/run --help lists
+#   make torture KILLS=3000 FAULTS=3000 SECONDS=600 SEED=1
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -12,6 +13,10 @@ SANITIZE ?=
 WERROR ?=
 FUZZ_SECONDS ?= 60
 BENCH ?=
+KILLS ?= 300
+FAULTS ?= 300
+SECONDS ?= 60
+SEED ?=
 
 ifeq ($(origin CC),default)
 CC := cc
@@ -60,10 +65,11 @@ fuzz: ## run every fuzzer for FUZZ_SECONDS (60)
 	@ninja -C build-fuzz fuzzers
 	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
 
-torture: ## run the long versions of the tests
+torture: ## KILLS (300) kills, FAULTS (300) faults, SECONDS (60) of full disks, from SEED
 	@tools/setup build test
 	@$(build)
-	@tests/run $(BUILD) --torture
+	@tests/run $(BUILD) --torture --kills=$(KILLS) --faults=$(FAULTS) --seconds=$(SECONDS) \
+		--seed=$(SEED)
 
 format: ## bring all C files into the project's format
 	@tools/setup lint

@@ -121,6 +121,8 @@ def read_spool(directory):
     for path in paths:
         if not _data_of(path).exists():
             continue  # acknowledged: its deletion was interrupted between the two files
+        if path.suffix == ".open" and path.stat().st_size < HEADER.size:
+            continue  # just begun
         segment = read_segment(path)
         if segments and segment.first_seq < end_of(segments[-1]):
             raise Damage(f"{path}: its numbers overlap with those of the segment before")

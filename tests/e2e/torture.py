@@ -32,9 +32,7 @@ class Dice(random.Random):
     """Everything random comes from one of these, so that the printed seed replays it."""
 
     def __init__(self, *what):
-        self.name = " ".join(map(str, (SEED, *what)))
-        super().__init__(self.name)
-        print(f"torture: seed {SEED}, dice {self.name!r}")
+        super().__init__(" ".join(map(str, (SEED, *what))))
 
     def once_in(self, n):
         return self.randrange(n) == 0
@@ -47,7 +45,8 @@ class Source:
     """The messages that one run is sent: `most` of them at most, each with its number."""
 
     def __init__(self, dice, run, most=1500, size=300):
-        self.run, self._dice = run, dice
+        # Dice of its own, since a thread of its own throws them.
+        self.run, self._dice = run, Dice(dice.getrandbits(64))
         self.payloads = [self._payload(n, size) for n in range(dice.log_uniform(1, most))]
 
     def _payload(self, number, size):
@@ -128,18 +127,18 @@ class Ledger:
                 assert known == record.payload, f"record {record.seq} is now another one"
 
     def check(self):
-        """Returns how many messages are in the spool."""
+        """Returns the messages that are in the spool."""
         self._read_copies()
-        held = set()
+        held = []
         for segment in read_spool(self.spool) if self.spool.is_dir() else []:
             self._note(segment)
-            held.update(r.payload for r in segment.records if r.is_message)
-        there = held | self._delivered.keys()
+            held += [r.payload for r in segment.records if r.is_message]
+        there = set(held) | self._delivered.keys()
         lost = [seq for seq, payload in self._seen.items() if payload not in there]
         assert not lost, f"records were in the spool and are nowhere now: {lost[:20]}"
         for run, source in self._sources.items():
             self._check_run(source, [p for p in there if p.startswith(b"%d " % run)])
-        return len(held)
+        return held
 
     def _check_run(self, source, payloads):
         payloads.sort(key=lambda payload: int(payload.split(b" ")[1]))
@@ -150,7 +149,7 @@ class Ledger:
 
     def check_end(self):
         """Everything was handed on."""
-        assert self.check() == 0
+        assert self.check() == []
         left = sorted(path.name for path in self.spool.iterdir())
         assert left == ["lock"], f"left in the spool: {left}"
         return sum(self._delivered.values()), len(self._delivered)
