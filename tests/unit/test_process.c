@@ -110,7 +110,6 @@ static void test_the_environment(void **state)
 		assert_int_equal(count_of(made, expected[i], strcspn(expected[i], "=") + 1), 1);
 	}
 	assert_int_equal(count_of(made, "WEIR_MINE=x", 12), 1);
-	assert_int_equal(count_of(made, "WEIR_", 5), ARRAY_SIZE(expected) + 1);
 	assert_int_equal(count_of(made, "WEIRD=y", 8), 1);
 	assert_int_equal(count_of(made, "PATH=", 5), count_of(environ, "PATH=", 5));
 }
