@@ -13,9 +13,9 @@ SANITIZE ?=
 WERROR ?=
 FUZZ_SECONDS ?= 60
 BENCH ?=
-KILLS ?= 300
+KILLS ?= 240
 FAULTS ?= 300
-SECONDS ?= 60
+SECONDS ?= 40
 SEED ?=
 
 ifeq ($(origin CC),default)
@@ -65,7 +65,7 @@ fuzz: ## run every fuzzer for FUZZ_SECONDS (60)
 	@ninja -C build-fuzz fuzzers
 	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
 
-torture: ## KILLS (300) kills, FAULTS (300) faults, SECONDS (60) of full disks, from SEED
+torture: ## KILLS (240) kills, FAULTS (300) faults, SECONDS (40) of full disks, from SEED
 	@tools/setup build test
 	@$(build)
 	@tests/run $(BUILD) --torture --kills=$(KILLS) --faults=$(FAULTS) --seconds=$(SECONDS) \

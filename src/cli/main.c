@@ -41,22 +41,19 @@ static int check_output(int code)
 	return code == 0 ? WEIR_STORAGE : code;
 }
 
-/* A descriptor that was closed must not be the next file that we open: somebody would write to it.
- */
-static void open_standard_descriptors(void)
+/* A descriptor that was closed must not be the next file that we open, or somebody would write to
+ * it. What takes its place cannot be used, so that whoever tries is told. */
+static void fill_standard_descriptors(void)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return;
 }
 
 int main(int argc, char **argv)
 {
-	open_standard_descriptors();
+	fill_standard_descriptors();
 	if (argc < 2) {
 		say_error("which command? There are capture, cat and feed");
 		say_hint("see weir --help");

@@ -109,12 +109,33 @@ static int put_segment_aside(int dir_fd, struct listing_entry *entry, const char
 	return r;
 }
 
+/* Whether the process died before it wrote the first entry: then data that is there does not count.
+ * `walked` is what walk() returned. */
+static bool is_just_begun(int dir_fd, uint64_t seq, int walked)
+{
+	off_t index = size_of(dir_fd, seq, FORMAT_OPEN_SUFFIX);
+
+	if (index < FORMAT_HEADER_SIZE)
+		return size_of(dir_fd, seq, FORMAT_DATA_SUFFIX) == 0;
+	return walked >= 0 && index < FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE;
+}
+
+static int delete_segment(int dir_fd, struct listing_entry *entry)
+{
+	int r = delete_file(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
+
+	entry->data = entry->open = false;
+	return r < 0 ? r : delete_file(dir_fd, entry->first_seq, FORMAT_OPEN_SUFFIX);
+}
+
 static int seal(int dir_fd, struct listing_entry *entry)
 {
 	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
 	uint64_t seq = entry->first_seq, records = 0, data_size = 0;
 	int r = walk(dir_fd, seq, &records, &data_size);
 
+	if (records == 0 && is_just_begun(dir_fd, seq, r))
+		return delete_segment(dir_fd, entry);
 	if (is_unreadable(r) || (r >= 0 && records == 0))
 		return put_segment_aside(dir_fd, entry, FORMAT_OPEN_SUFFIX);
 	if (r >= 0)

@@ -60,29 +60,34 @@ static int check_scheme(const char *text)
 	return text[5] == '/' || text[5] == '\0' || !is_printable(text) ? URL_MALFORMED : 0;
 }
 
-static char *get(CURLU *url, CURLUPart part)
+/* A part, or NULL when there is none. Errors: −ENOMEM. */
+static int get(CURLU *url, CURLUPart part, char **ret_text)
 {
-	char *text = NULL;
-
-	return curl_url_get(url, part, &text, 0) == CURLUE_OK ? text : NULL;
+	return curl_url_get(url, part, ret_text, 0) == CURLUE_OUT_OF_MEMORY ? -ENOMEM : 0;
 }
 
 static int check_parts(CURLU *url)
 {
-	CURL_TEXT user = get(url, CURLUPART_USER);
-	CURL_TEXT password = get(url, CURLUPART_PASSWORD);
+	CURL_TEXT user = NULL;
+	CURL_TEXT password = NULL;
 
+	if (get(url, CURLUPART_USER, &user) < 0 || get(url, CURLUPART_PASSWORD, &password) < 0)
+		return -ENOMEM;
 	return user || password ? URL_USER : 0;
 }
 
 static int format_parts(CURLU *parts, struct url *url)
 {
-	CURL_TEXT host = get(parts, CURLUPART_HOST);
-	CURL_TEXT port = get(parts, CURLUPART_PORT);
-	CURL_TEXT path = get(parts, CURLUPART_PATH);
-	CURL_TEXT query = get(parts, CURLUPART_QUERY);
-	bool default_port = !port || strcmp(port, "80") == 0;
+	CURL_TEXT host = NULL;
+	CURL_TEXT port = NULL;
+	CURL_TEXT path = NULL;
+	CURL_TEXT query = NULL;
+	bool default_port;
 
+	if (get(parts, CURLUPART_HOST, &host) < 0 || get(parts, CURLUPART_PORT, &port) < 0 ||
+	    get(parts, CURLUPART_PATH, &path) < 0 || get(parts, CURLUPART_QUERY, &query) < 0)
+		return -ENOMEM;
+	default_port = !port || strcmp(port, "80") == 0;
 	if (!host || !path || !is_printable(host) || (port && strcmp(port, "0") == 0))
 		return URL_MALFORMED;
 	if (asprintf(&url->host_header, "%s%s%s", host, default_port ? "" : ":",

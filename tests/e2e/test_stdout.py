@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from frames import binary, text, texts
-from harness import SANITIZED, disk_held, wait_until
+from harness import SANITIZED, weir_path, disk_held, wait_until
 from servers.hostile import flooding, sending
 from spool_reader import payloads_of
 
@@ -138,3 +138,13 @@ def test_closed_standard_output(weir, serve):
         assert payloads_of(weir.place.cwd / "spool") == [b"one"]
     else:
         assert result.complaint
+
+
+def test_standard_output_that_is_closed(serve, place):
+    """Once the spool's lock took its place, and everything went there and was gone, with exit 0."""
+    server = serve(sending(texts(BLOCK[:5])))
+    command = f'exec "$0" capture {server.url} --spool "$1" <&- >&-'
+    spool = place.root / "spool"
+    done = subprocess.run(["sh", "-c", command, weir_path(), spool], capture_output=True, timeout=20)
+    assert done.returncode == 1, done.stderr
+    assert payloads_of(spool) == BLOCK[:5]

@@ -1,4 +1,4 @@
-"""What the torture needs: its options, a source whose every message is known, and a ledger of them."""
+"""What the torture needs: options, a source whose every message is known, and a ledger of them."""
 
 import os
 import random
@@ -9,9 +9,9 @@ from servers.hostile import Connection
 from spool_reader import read_segment, read_spool
 
 SEED = int(os.environ.get("WEIR_TORTURE_SEED") or time.time_ns() % 1_000_000)
-KILLS = int(os.environ.get("WEIR_TORTURE_KILLS") or 300)
+KILLS = int(os.environ.get("WEIR_TORTURE_KILLS") or 240)
 FAULTS = int(os.environ.get("WEIR_TORTURE_FAULTS") or 300)
-SECONDS = float(os.environ.get("WEIR_TORTURE_SECONDS") or 60)
+SECONDS = float(os.environ.get("WEIR_TORTURE_SECONDS") or 40)
 FILLER = random.Random(0).randbytes(1 << 20).hex().encode()
 
 # Keeps a copy of the segment, and signs for it in `order` when the copy is whole. One in $FAIL

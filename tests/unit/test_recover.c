@@ -87,6 +87,9 @@ static void put_open_segment(size_t index_size, size_t data_size)
 static void expect(size_t index_size, size_t data_size, uint64_t messages)
 {
 	struct listing_entry entry = {.data = true, .open = true};
+	/* No entry was ever written: the data was never captured. */
+	bool just_begun = index_size >= FORMAT_HEADER_SIZE &&
+			  index_size < FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE;
 	uint64_t found = 0;
 
 	put_open_segment(index_size, data_size);
@@ -102,7 +105,7 @@ static void expect(size_t index_size, size_t data_size, uint64_t messages)
 	assert_int_equal(entry.sealed, messages > 0);
 	assert_int_equal(entry.data, messages > 0);
 	assert_int_equal(size_at(dir_fd, ASIDE(FORMAT_DATA_SUFFIX)),
-			 messages == 0 && data_size > 0 ? (off_t)data_size : -1);
+			 messages == 0 && data_size > 0 && !just_begun ? (off_t)data_size : -1);
 	empty_scratch();
 }
 
