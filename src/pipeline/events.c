@@ -14,9 +14,8 @@
 
 #define CLOSE_NORMAL 1000
 #define CLOSE_INTERNAL 1011
-#define CLOSE_MISSING                                                                              \
-	1006 /* never sent: stands for an end without Close, RFC 6455 section 7.1.5                \
-	      */
+/* Never sent: stands for an end without Close, RFC 6455 section 7.1.5. */
+#define CLOSE_MISSING 1006
 #define SEAL_RETRY_NS (100 * NS_PER_MS)
 
 /* Ends the capture of messages; the rest follows from the end of the connection. */

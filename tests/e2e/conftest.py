@@ -1,5 +1,7 @@
 """What every test gets: weir itself, directories of its own, and a check that nothing leaks."""
 
+import os
+import subprocess
 import sys
 import time
 
@@ -80,3 +82,17 @@ def honest_server(request, tmp_path):
     yield start
     for server in servers:
         server.finish()
+
+
+@pytest.fixture
+def small_disk(place):
+    """A file system of one mebibyte."""
+    if os.getuid() != 0:
+        pytest.skip("only root may mount a tmpfs")
+    path = place.directory("disk")
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "weir-test", path],
+                           capture_output=True)
+    if mount.returncode:
+        pytest.skip(f"cannot mount a tmpfs here: {mount.stderr.decode().strip()}")
+    yield path
+    subprocess.run(["umount", "-l", path], check=True)

@@ -1,7 +1,5 @@
 """A disk that is full: a small tmpfs of our own."""
 
-import os
-import subprocess
 
 import pytest
 
@@ -10,20 +8,6 @@ from frames import text, texts
 from spool_reader import payloads_of, read_spool
 
 BLOCK = [b"%06d " % n + b"x" * 193 for n in range(2000)]
-
-
-@pytest.fixture
-def small_disk(place):
-    """A file system of one mebibyte."""
-    if os.getuid() != 0:
-        pytest.skip("only root may mount a tmpfs")
-    path = place.directory("disk")
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "weir-test", path],
-                           capture_output=True)
-    if mount.returncode:
-        pytest.skip(f"cannot mount a tmpfs here: {mount.stderr.decode().strip()}")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
 
 
 def overflow(weir, serve, *arguments, data=texts(BLOCK), times=20):

@@ -201,19 +201,6 @@ class Filler:
         self._path.unlink(missing_ok=True)
 
 
-@pytest.fixture
-def small_disk(place):
-    if os.getuid() != 0:
-        pytest.skip("only root may mount a tmpfs")
-    path = place.directory("disk")
-    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "weir-test", path],
-                           capture_output=True)
-    if mount.returncode:
-        pytest.skip(f"cannot mount a tmpfs here: {mount.stderr.decode().strip()}")
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
-
-
 def test_full_disk(weir, serve, place, small_disk):
     """The disk is full now and then. What a run cannot take, it must not have taken."""
     story = Story(weir, place, serve, small_disk / "spool", Dice("full disk"))
