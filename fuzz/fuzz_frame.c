@@ -5,6 +5,7 @@
  *
  * The first byte of the input says how small the pieces are in which the stream is shown.
  */
+#include "base/crc32c.h"
 #include "base/macro.h"
 #include "websocket/frame.h"
 
@@ -166,17 +167,23 @@ static void decode_plainly(struct found *found, const uint8_t *data, size_t size
 /* The decoder that is tested, as a client uses it. */
 struct shown {
 	struct frame_decoder decoder;
-	uint8_t *data; /* from here on, nothing was used yet, */
-	uint8_t *end;  /* and up to here it is shown */
+	uint8_t *start; /* of the memory */
+	uint8_t *data;	/* from here on, nothing was used yet, */
+	uint8_t *end;	/* and up to here it is shown */
+	uint32_t crc;	/* of the open message */
 };
 
-static void take_batch(struct found *found, const struct shown *shown,
-		       const struct message_batch *batch)
+static void take_batch(struct found *found, struct shown *shown, const struct message_batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct message_piece *piece = &batch->pieces[i];
 
-		if (piece->data + piece->size > shown->end)
+		if (piece->data < shown->start || piece->data + piece->size > shown->end)
+			abort();
+		if (piece->spare)
+			piece->data[piece->size] = '!'; /* as who gets it may */
+		shown->crc = crc32c(piece->first ? 0 : shown->crc, piece->data, piece->size);
+		if (piece->crc != shown->crc)
 			abort();
 		if (piece->first)
 			add(found, BEGIN | piece->kind);
@@ -221,8 +228,10 @@ static void decode(struct shown *shown, struct found *found)
 		abort();
 }
 
-/* What is shown is copied to memory of its own, so that nothing can be read beyond it unseen. */
-static void decode_in_steps(struct found *found, const uint8_t *data, size_t size, size_t step)
+/* What is shown is copied to memory of its own, so that nothing can be read beyond it unseen. With
+ * `before` bytes in front of it, payloads are moved together there. */
+static void decode_in_steps(struct found *found, const uint8_t *data, size_t size, size_t step,
+			    size_t before)
 {
 	struct shown shown;
 	size_t used = 0;
@@ -232,15 +241,23 @@ static void decode_in_steps(struct found *found, const uint8_t *data, size_t siz
 		CLEANUP_FREE uint8_t *copy = NULL;
 
 		seen = MIN(seen + step, size);
-		copy = malloc(seen - used + 1);
+		copy = malloc(before + seen - used + 1);
 		if (!copy)
 			abort();
-		memcpy(copy, data + used, seen - used);
-		shown.data = copy;
-		shown.end = copy + (seen - used);
+		memcpy(copy + before, data + used, seen - used);
+		shown.start = copy;
+		shown.data = copy + before;
+		shown.end = shown.data + (seen - used);
+		frame_decoder_compact(&shown.decoder, before > 0 ? copy : NULL);
 		decode(&shown, found);
-		used += (size_t)(shown.data - copy);
+		used += (size_t)(shown.data - copy) - before;
 	}
+}
+
+static void forget(struct found *found)
+{
+	found->count = found->whole = 0;
+	found->violation = 0;
 }
 
 /* A violation may be found before or behind the first bytes of its message: what counts is whole.
@@ -259,16 +276,21 @@ static void compare(const struct found *a, const struct found *b)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct found plain, whole, cut;
+	static struct found plain, whole, cut, moved;
 
 	if (size < 2 || size > INPUT_MAX)
 		return 0;
-	plain.count = plain.whole = whole.count = whole.whole = cut.count = cut.whole = 0;
-	plain.violation = whole.violation = cut.violation = 0;
+	forget(&plain);
+	forget(&whole);
+	forget(&cut);
+	forget(&moved);
 	decode_plainly(&plain, data + 1, size - 1);
-	decode_in_steps(&whole, data + 1, size - 1, size);
-	decode_in_steps(&cut, data + 1, size - 1, (size_t)data[0] % 32 + 1);
+	decode_in_steps(&whole, data + 1, size - 1, size, 0);
+	decode_in_steps(&cut, data + 1, size - 1, (size_t)data[0] % 32 + 1, 0);
+	decode_in_steps(&moved, data + 1, size - 1, data[0] < 128 ? size : data[0],
+			(size_t)data[0] % 16 + 1);
 	compare(&plain, &whole);
 	compare(&plain, &cut);
+	compare(&plain, &moved);
 	return 0;
 }

@@ -9,9 +9,6 @@
  * row. */
 uint32_t crc32c(uint32_t crc, const void *data, size_t size);
 
-/* The same, copying the bytes to `to` in the same pass. The two may not overlap. */
-uint32_t crc32c_copy(uint32_t crc, void *to, const void *from, size_t size);
-
 /* The same over three words and a half one, as they stand in memory on a little-endian machine. */
 uint32_t crc32c_fields(uint32_t crc, uint64_t a, uint64_t b, uint64_t c, uint32_t d);
 

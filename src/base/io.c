@@ -4,7 +4,10 @@
  */
 #include "base/io.h"
 
+#include "base/macro.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
 int io_write_all(int fd, const void *data, size_t size, size_t *ret_done)
@@ -26,6 +29,41 @@ int io_write_all(int fd, const void *data, size_t size, size_t *ret_done)
 	}
 	if (ret_done)
 		*ret_done = done;
+	return r;
+}
+
+/* Moves on by `size` bytes, which are there. */
+static void skip(struct iovec **stretches, size_t *count, size_t size)
+{
+	while (*count > 0 && size >= (*stretches)->iov_len) {
+		size -= (*stretches)->iov_len;
+		++*stretches;
+		--*count;
+	}
+	if (*count > 0) {
+		(*stretches)->iov_base = (char *)(*stretches)->iov_base + size;
+		(*stretches)->iov_len -= size;
+	}
+}
+
+int io_writev_all(int fd, struct iovec *stretches, size_t count, size_t *ret_done)
+{
+	int r = 0;
+
+	*ret_done = 0;
+	skip(&stretches, &count, 0);
+	while (count > 0) {
+		ssize_t n = writev(fd, stretches, (int)MIN(count, (size_t)IOV_MAX));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			r = -errno;
+			break;
+		}
+		*ret_done += (size_t)n;
+		skip(&stretches, &count, (size_t)n);
+	}
 	return r;
 }
 

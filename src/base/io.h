@@ -4,12 +4,16 @@
 
 #include <stddef.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 /* Writes all of it. 0, or −errno; then `*ret_done` (may be NULL) says how much was written before,
  * and is set in either case. */
 int io_write_all(int fd, const void *data, size_t size, size_t *ret_done);
 
-/* The same at `offset`, wherever the file stands. */
+/* The same with `count` stretches of memory, one behind the other; `stretches` is used up. */
+int io_writev_all(int fd, struct iovec *stretches, size_t count, size_t *ret_done);
+
+/* io_write_all() at `offset`, wherever the file stands. */
 int io_pwrite_all(int fd, const void *data, size_t size, off_t offset);
 
 /* Reads up to `size` bytes at `offset`, fewer only at the end of the file. Returns the count or

@@ -15,9 +15,11 @@ enum message_kind {
 struct message_piece {
 	uint8_t *data;
 	size_t size;
+	uint32_t crc; /* crc32c() of the message, from its beginning to the end of this piece */
 	uint8_t kind; /* enum message_kind */
 	bool first;   /* a message begins with this piece */
 	bool last;    /* a message ends with it */
+	bool spare;   /* the byte behind it is free: who has the piece may write to it */
 };
 
 #define MESSAGE_BATCH_MAX 64

@@ -132,7 +132,7 @@ static void apply_limits(struct weir_capture *capture, struct message_batch *bat
 	}
 }
 
-static int on_pieces(void *data, struct message_batch *batch, uint8_t *scratch)
+static int on_pieces(void *data, struct message_batch *batch)
 {
 	struct weir_capture *capture = data;
 	int r;
@@ -141,7 +141,7 @@ static int on_pieces(void *data, struct message_batch *batch, uint8_t *scratch)
 	    (limit_reached(capture) && !spool_in_message(capture->spool)))
 		return 0;
 	apply_limits(capture, batch);
-	r = spool_append(capture->spool, batch, scratch);
+	r = spool_append(capture->spool, batch);
 	return r < 0 ? fail_storage(capture, r) : 0;
 }
 

@@ -45,6 +45,17 @@ int appender_write(struct appender *appender, const void *data, size_t size, uin
 	return r;
 }
 
+int appender_write_runs(struct appender *appender, struct runs *runs, uint64_t spare)
+{
+	size_t done;
+	int r;
+
+	reserve(appender, runs->size, spare);
+	r = io_writev_all(appender->fd, runs->at, runs->count, &done);
+	appender->size += done;
+	return r;
+}
+
 int appender_cut(struct appender *appender, uint64_t size)
 {
 	if (ftruncate(appender->fd, (off_t)size) < 0)

@@ -2,6 +2,8 @@
 #ifndef WEIR_SPOOL_APPENDER_H
 #define WEIR_SPOOL_APPENDER_H
 
+#include "spool/runs.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +18,9 @@ struct appender {
 /* Writes at the end. `spare` is how many bytes may be reserved beyond that. 0, or −errno; then the
  * file may hold a part, which appender_cut() takes back. */
 int appender_write(struct appender *appender, const void *data, size_t size, uint64_t spare);
+
+/* The same with stretches of memory, one behind the other. */
+int appender_write_runs(struct appender *appender, struct runs *runs, uint64_t spare);
 
 /* Cuts the file back to `size` bytes, and gives back what was reserved. Errors: ftruncate(2)'s. */
 int appender_cut(struct appender *appender, uint64_t size);

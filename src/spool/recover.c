@@ -12,6 +12,7 @@
 #include "base/macro.h"
 #include "spool/format.h"
 #include "spool/reader.h"
+#include "spool/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,20 +44,13 @@ static off_t size_of(int dir_fd, uint64_t seq, const char *suffix)
 	return S_ISREG(status.st_mode) ? status.st_size : 1;
 }
 
-static int delete_file(int dir_fd, uint64_t seq, const char *suffix)
-{
-	char name[FORMAT_NAME_SIZE];
-
-	return unlinkat(dir_fd, format_name(name, seq, suffix), 0) < 0 ? -errno : 0;
-}
-
 /* Gives a file another name, which begins with its old one, unless it is empty. */
 static int put_aside(int dir_fd, uint64_t seq, const char *suffix)
 {
 	char from[FORMAT_NAME_SIZE], to[ASIDE_NAME_SIZE];
 
 	if (size_of(dir_fd, seq, suffix) == 0)
-		return delete_file(dir_fd, seq, suffix);
+		return segment_delete_file(dir_fd, seq, suffix);
 	format_name(from, seq, suffix);
 	for (int i = 1; i <= ASIDE_MAX; i++) {
 		snprintf(to, sizeof(to), "%s.aside%d", from, i);
@@ -102,7 +96,8 @@ static int put_segment_aside(int dir_fd, struct listing_entry *entry, const char
 	int r = put_aside(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
 
 	if (r >= 0 && size_of(dir_fd, entry->first_seq, index_suffix) <= FORMAT_HEADER_SIZE)
-		r = delete_file(dir_fd, entry->first_seq, index_suffix); /* no entry, no news */
+		r = segment_delete_file(dir_fd, entry->first_seq,
+					index_suffix); /* no entry, no news */
 	else if (r >= 0)
 		r = put_aside(dir_fd, entry->first_seq, index_suffix);
 	entry->data = entry->open = entry->sealed = false;
@@ -120,22 +115,16 @@ static bool is_just_begun(int dir_fd, uint64_t seq, int walked)
 	return walked >= 0 && index < FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE;
 }
 
-static int delete_segment(int dir_fd, struct listing_entry *entry)
-{
-	int r = delete_file(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
-
-	entry->data = entry->open = false;
-	return r < 0 ? r : delete_file(dir_fd, entry->first_seq, FORMAT_OPEN_SUFFIX);
-}
-
 static int seal(int dir_fd, struct listing_entry *entry)
 {
 	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
 	uint64_t seq = entry->first_seq, records = 0, data_size = 0;
 	int r = walk(dir_fd, seq, &records, &data_size);
 
-	if (records == 0 && is_just_begun(dir_fd, seq, r))
-		return delete_segment(dir_fd, entry);
+	if (records == 0 && is_just_begun(dir_fd, seq, r)) {
+		entry->data = entry->open = false;
+		return segment_delete(dir_fd, seq, FORMAT_OPEN_SUFFIX);
+	}
 	if (is_unreadable(r) || (r >= 0 && records == 0))
 		return put_segment_aside(dir_fd, entry, FORMAT_OPEN_SUFFIX);
 	if (r >= 0)
@@ -171,8 +160,8 @@ int recover_segment(int dir_fd, struct listing_entry *entry)
 	}
 	if (entry->sealed) {
 		entry->sealed = false;
-		return delete_file(dir_fd, seq, FORMAT_INDEX_SUFFIX);
+		return segment_delete_file(dir_fd, seq, FORMAT_INDEX_SUFFIX);
 	}
 	entry->open = false;
-	return delete_file(dir_fd, seq, FORMAT_OPEN_SUFFIX);
+	return segment_delete_file(dir_fd, seq, FORMAT_OPEN_SUFFIX);
 }

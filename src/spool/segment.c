@@ -11,14 +11,6 @@
 
 #include <errno.h>
 
-static void count_message(struct segment *segment, const struct format_entry *entry)
-{
-	if (segment->messages++ == 0)
-		segment->first_time_ns = entry->time_ns;
-	segment->last_time_ns = entry->time_ns;
-	segment->bytes += entry->length;
-}
-
 int segment_check(int dir_fd, struct segment *segment)
 {
 	CLEANUP(reader_free) struct reader *reader = NULL;
@@ -30,7 +22,7 @@ int segment_check(int dir_fd, struct segment *segment)
 		return r;
 	while ((r = reader_next(reader, &record)) > 0)
 		if (!format_is_event(&record.entry))
-			count_message(&counted, &record.entry);
+			segment_count(&counted, &record.entry);
 	if (r < 0)
 		return r;
 	counted.counted = true;
@@ -38,7 +30,7 @@ int segment_check(int dir_fd, struct segment *segment)
 	return 0;
 }
 
-static int delete_file(int dir_fd, uint64_t first_seq, const char *suffix)
+int segment_delete_file(int dir_fd, uint64_t first_seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
 
@@ -47,9 +39,9 @@ static int delete_file(int dir_fd, uint64_t first_seq, const char *suffix)
 	return 0;
 }
 
-int segment_delete(int dir_fd, const struct segment *segment)
+int segment_delete(int dir_fd, uint64_t first_seq, const char *index_suffix)
 {
-	int r = delete_file(dir_fd, segment->first_seq, FORMAT_DATA_SUFFIX);
+	int r = segment_delete_file(dir_fd, first_seq, FORMAT_DATA_SUFFIX);
 
-	return r < 0 ? r : delete_file(dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
+	return r < 0 ? r : segment_delete_file(dir_fd, first_seq, index_suffix);
 }

@@ -2,6 +2,8 @@
 #ifndef WEIR_SPOOL_SEGMENT_H
 #define WEIR_SPOOL_SEGMENT_H
 
+#include "spool/format.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,12 +19,25 @@ struct segment {
 	uint64_t last_time_ns;
 };
 
+/* Counts one more message. */
+static inline void segment_count(struct segment *segment, const struct format_entry *message)
+{
+	if (segment->messages++ == 0)
+		segment->first_time_ns = message->time_ns;
+	segment->last_time_ns = message->time_ns;
+	segment->bytes += message->length;
+}
+
 /* Reads a segment through, checks every record and counts them. Errors: −EBADMSG (something in it
  * is damaged), else those of reader_open() and read(2). */
 int segment_check(int dir_fd, struct segment *segment);
 
-/* Deletes the data, then the index: the moment at which a segment is acknowledged. What is gone
- * already is no error. */
-int segment_delete(int dir_fd, const struct segment *segment);
+/* Deletes the data of the segment that begins with `first_seq`, then its index, whose suffix is one
+ * of FORMAT_INDEX_SUFFIX (the moment at which a segment is acknowledged) and FORMAT_OPEN_SUFFIX.
+ * What is gone already is no error. */
+int segment_delete(int dir_fd, uint64_t first_seq, const char *index_suffix);
+
+/* Deletes one file of it; the same. */
+int segment_delete_file(int dir_fd, uint64_t first_seq, const char *suffix);
 
 #endif

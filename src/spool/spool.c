@@ -164,38 +164,6 @@ static int open_segment(struct spool *spool)
 	return writer_open(&options, &spool->writer);
 }
 
-int spool_append(struct spool *spool, const struct message_batch *batch, uint8_t *scratch)
-{
-	size_t at = 0;
-
-	while (at < batch->count) {
-		int r = open_segment(spool);
-
-		if (r >= 0)
-			r = writer_append(spool->writer, batch, scratch, &at);
-		if (r >= 0 && writer_is_full(spool->writer))
-			r = spool_seal(spool);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int spool_add_event(struct spool *spool, enum format_kind kind, uint8_t flags, uint16_t connection,
-		    uint64_t value)
-{
-	struct format_entry event = {
-		.length = value,
-		.time_ns = clock_realtime_ns(),
-		.kind = (uint8_t)kind,
-		.flags = flags,
-		.connection = connection,
-	};
-	int r = open_segment(spool);
-
-	return r < 0 ? r : writer_add_event(spool->writer, &event);
-}
-
 /* How much may be reserved ahead of what is written. */
 static uint64_t spare(const struct spool *spool)
 {
@@ -215,6 +183,41 @@ int spool_commit(struct spool *spool)
 	r = writer_commit(spool->writer, spare(spool));
 	note_peak(spool);
 	return r;
+}
+
+int spool_append(struct spool *spool, const struct message_batch *batch)
+{
+	size_t at = 0;
+
+	while (at < batch->count) {
+		int r = open_segment(spool);
+
+		if (r < 0)
+			return r;
+		writer_append(spool->writer, batch, &at);
+		if (writer_is_full(spool->writer))
+			r = spool_seal(spool);
+		else if (at < batch->count)
+			r = spool_commit(spool);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int spool_add_event(struct spool *spool, enum format_kind kind, uint8_t flags, uint16_t connection,
+		    uint64_t value)
+{
+	struct format_entry event = {
+		.length = value,
+		.time_ns = clock_realtime_ns(),
+		.kind = (uint8_t)kind,
+		.flags = flags,
+		.connection = connection,
+	};
+	int r = open_segment(spool);
+
+	return r < 0 ? r : writer_add_event(spool->writer, &event);
 }
 
 int spool_drop_open_message(struct spool *spool)
@@ -310,7 +313,7 @@ struct segment *spool_take(struct spool *spool)
 
 int spool_ack(struct spool *spool, struct segment *segment)
 {
-	int r = segment_delete(spool->directory.fd, segment);
+	int r = segment_delete(spool->directory.fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
 
 	if (r >= 0)
 		spool->sealed_bytes -= segment->disk_bytes;

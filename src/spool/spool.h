@@ -38,7 +38,7 @@ const char *spool_path(const struct spool *spool); /* absolute */
 int spool_dir_fd(const struct spool *spool);
 
 /* Takes all pieces of a batch; see writer_append(). Segments are sealed and begun as they fill. */
-int spool_append(struct spool *spool, const struct message_batch *batch, uint8_t *scratch);
+int spool_append(struct spool *spool, const struct message_batch *batch);
 int spool_add_event(struct spool *spool, enum format_kind kind, uint8_t flags, uint16_t connection,
 		    uint64_t value);
 

@@ -1,8 +1,8 @@
 /*
- * The way of a message to the disk. Its payload stands in the receive buffer, behind its frame
- * header. It is moved down to the end of the payload before it, and gets a separator where the next
- * header was: after a buffer of messages there is one run of bytes that looks just like the data
- * file, and goes there by one write. Then follow the index entries of all of them, by another.
+ * The way of a message to the disk. Its payload stands in memory, as a rule right behind the one
+ * before it, with one byte to spare for the separator. So a buffer full of messages is one stretch
+ * that looks just like the data file, or a few where payloads are large, and goes there by one
+ * write. Then follow the index entries of all of them, by another.
  *
  * The order is what makes a crash harmless: an entry is written after what it points to, and data
  * without an entry does not count. A message that is larger than the buffer is written as it comes,
@@ -11,15 +11,16 @@
 #include "spool/writer.h"
 
 #include "base/clock.h"
-#include "base/crc32c.h"
 #include "base/macro.h"
 #include "spool/appender.h"
+#include "spool/runs.h"
 
 #include <errno.h>
 #include <string.h>
 #include <tempfile.h>
 
-#define ENTRIES_MAX 16384 /* half a MiB, as many as a full buffer of small messages has */
+#define ENTRIES_MAX 16384 /* half a MiB */
+#define RUNS_PER_PIECE 2  /* its payload and its separator, at most */
 
 struct writer {
 	struct writer_options options;
@@ -27,12 +28,11 @@ struct writer {
 	struct appender data, index;
 	struct segment committed, pending; /* pending: with what is not written yet */
 	uint64_t committed_size;	   /* of the data that committed messages take */
-	uint8_t *run;			   /* compacted, not written yet */
-	size_t run_size;
 	int broken; /* −errno: the files may hold more than was committed */
 	bool in_message;
 	struct format_entry message; /* the one that is open */
-	uint32_t message_crc;
+	struct runs runs;	     /* payloads and separators, not written yet */
+	uint8_t separator;	     /* for payloads with no byte to spare */
 	size_t entry_count;
 	uint8_t entries[ENTRIES_MAX][FORMAT_ENTRY_SIZE];
 };
@@ -46,13 +46,10 @@ static int open_file(const struct writer *writer, const char *suffix, struct tem
 			     .deletion = TEMPFILE_DELETE_NEVER);
 }
 
+/* What is gone already, or cannot be deleted, is for the next start to find. */
 static void delete_files(struct writer *writer)
 {
-	char name[FORMAT_NAME_SIZE];
-	uint64_t seq = writer->options.first_seq;
-
-	unlinkat(writer->options.dir_fd, format_name(name, seq, FORMAT_DATA_SUFFIX), 0);
-	unlinkat(writer->options.dir_fd, format_name(name, seq, FORMAT_OPEN_SUFFIX), 0);
+	segment_delete(writer->options.dir_fd, writer->options.first_seq, FORMAT_OPEN_SUFFIX);
 }
 
 void writer_delete(struct writer *writer)
@@ -113,46 +110,11 @@ void writer_free(struct writer *writer)
 	free(writer);
 }
 
-static inline void add_entry(struct writer *writer, const struct format_entry *entry, uint32_t crc)
-{
-	format_write_entry(writer->entries[writer->entry_count++], entry, crc);
-	writer->pending.records++;
-}
-
-static inline void end_message(struct writer *writer, const struct format_entry *entry,
-			       uint32_t crc)
-{
-	struct segment *pending = &writer->pending;
-
-	writer->run[writer->run_size++] = FORMAT_SEPARATOR;
-	if (pending->messages++ == 0)
-		pending->first_time_ns = entry->time_ns;
-	pending->last_time_ns = entry->time_ns;
-	pending->bytes += entry->length;
-	add_entry(writer, entry, crc);
-}
-
-/* Moves a payload to the end of the run, and continues its checksum. The gap between the two grows
- * with every header that is left out, so that they soon do not overlap any more. */
-static inline uint32_t move_payload(struct writer *writer, const struct message_piece *piece,
-				    uint32_t crc)
-{
-	uint8_t *to = writer->run + writer->run_size;
-
-	writer->run_size += piece->size;
-	if (to + piece->size <= piece->data)
-		return crc32c_copy(crc, to, piece->data, piece->size);
-	crc = crc32c(crc, piece->data, piece->size);
-	memmove(to, piece->data, piece->size);
-	return crc;
-}
-
-static inline struct format_entry begin_entry(const struct writer *writer,
-					      const struct message_piece *piece,
-					      const struct message_batch *batch)
+static inline struct format_entry begin_entry(const struct message_batch *batch,
+					      const struct message_piece *piece, uint64_t offset)
 {
 	return (struct format_entry){
-		.offset = writer->data.size + writer->run_size,
+		.offset = offset,
 		.length = piece->size,
 		.time_ns = batch->time_ns,
 		.kind = piece->kind,
@@ -160,64 +122,103 @@ static inline struct format_entry begin_entry(const struct writer *writer,
 	};
 }
 
-/* Nearly every message comes in one piece: its entry never needs to leave the registers. */
-static inline void append_whole(struct writer *writer, const struct message_piece *piece,
-				const struct message_batch *batch)
+/* Where in the data file the next byte will stand. */
+static inline uint64_t next_offset(const struct writer *writer)
 {
-	struct format_entry entry = begin_entry(writer, piece, batch);
-	uint32_t crc = move_payload(writer, piece, 0);
-
-	end_message(writer, &entry, crc);
+	return writer->data.size + writer->runs.size;
 }
 
-static void append_part(struct writer *writer, const struct message_piece *piece,
-			const struct message_batch *batch)
+static inline bool is_full(const struct writer_options *options, const struct segment *segment,
+			   uint64_t data_size)
 {
+	uint64_t index_size = segment->records * FORMAT_ENTRY_SIZE;
+
+	return data_size >= options->bytes_max ||
+	       (options->messages_max > 0 && segment->messages >= options->messages_max) ||
+	       (options->disk_max > 0 && data_size + index_size >= options->disk_max);
+}
+
+/* Appends messages that stand in memory as they will in the file, each with its byte for the
+ * separator, from piece `at` to the first that does not: nearly always all. Whatever changes with
+ * each of them stays in registers. Returns how many they were. */
+static size_t append_row(struct writer *writer, const struct message_batch *batch, size_t at)
+{
+	size_t count = MIN(batch->count - at, (size_t)ENTRIES_MAX - writer->entry_count), done = 0;
+	uint8_t *start = batch->pieces[at].data, *end = start;
+	struct segment pending = writer->pending;
+	uint64_t offset = next_offset(writer);
+
+	for (; done < count && !is_full(&writer->options, &pending, offset); done++) {
+		const struct message_piece *piece = &batch->pieces[at + done];
+		struct format_entry entry = begin_entry(batch, piece, offset);
+
+		if (!piece->first || !piece->spare || piece->data != end)
+			break;
+		end += piece->size;
+		*end++ = FORMAT_SEPARATOR;
+		offset += piece->size + 1;
+		segment_count(&pending, &entry);
+		pending.records++;
+		format_write_entry(writer->entries[writer->entry_count + done], &entry, piece->crc);
+	}
+	if (done == 0)
+		return 0;
+	runs_add(&writer->runs, start, (size_t)(end - start));
+	writer->entry_count += done;
+	writer->pending = pending;
+	return done;
+}
+
+/* Appends any piece. The separator goes into the spare byte behind it, if it has one. */
+static void append_piece(struct writer *writer, const struct message_batch *batch,
+			 const struct message_piece *piece)
+{
+	uint8_t *separator = piece->spare ? piece->data + piece->size : &writer->separator;
+
 	if (piece->first) {
-		writer->message = begin_entry(writer, piece, batch);
-		writer->message_crc = 0;
+		writer->message = begin_entry(batch, piece, next_offset(writer));
 	} else {
 		writer->message.length += piece->size;
 		writer->message.time_ns = batch->time_ns;
 	}
-	writer->message_crc = move_payload(writer, piece, writer->message_crc);
 	writer->in_message = !piece->last;
-	if (piece->last)
-		end_message(writer, &writer->message, writer->message_crc);
+	runs_add(&writer->runs, piece->data, piece->size);
+	if (!piece->last)
+		return;
+	*separator = FORMAT_SEPARATOR;
+	runs_add(&writer->runs, separator, 1);
+	segment_count(&writer->pending, &writer->message);
+	writer->pending.records++;
+	format_write_entry(writer->entries[writer->entry_count++], &writer->message, piece->crc);
 }
 
-int writer_append(struct writer *writer, const struct message_batch *batch, uint8_t *scratch,
-		  size_t *at)
+/* Whether another piece, or an event, can be added before a commit. */
+static inline bool has_room(const struct writer *writer)
 {
-	for (; *at < batch->count && !writer_is_full(writer); ++*at) {
-		if (writer->entry_count == ENTRIES_MAX) {
-			int r = writer_commit(writer, 0);
+	return writer->entry_count < ENTRIES_MAX && !runs_are_full(&writer->runs, RUNS_PER_PIECE);
+}
 
-			if (r < 0)
-				return r;
-		}
-		if (!writer->run)
-			writer->run = scratch;
-		if (batch->pieces[*at].first && batch->pieces[*at].last)
-			append_whole(writer, &batch->pieces[*at], batch);
-		else
-			append_part(writer, &batch->pieces[*at], batch);
+void writer_append(struct writer *writer, const struct message_batch *batch, size_t *at)
+{
+	while (*at < batch->count && has_room(writer) && !writer_is_full(writer)) {
+		size_t done = append_row(writer, batch, *at);
+
+		if (done == 0)
+			append_piece(writer, batch, &batch->pieces[*at]);
+		*at += MAX(done, (size_t)1);
 	}
-	return 0;
 }
 
 int writer_add_event(struct writer *writer, const struct format_entry *event)
 {
 	struct format_entry entry = *event;
+	int r = has_room(writer) ? 0 : writer_commit(writer, 0);
 
-	if (writer->entry_count == ENTRIES_MAX) {
-		int r = writer_commit(writer, 0);
-
-		if (r < 0)
-			return r;
-	}
-	entry.offset = writer->data.size + writer->run_size;
-	add_entry(writer, &entry, 0);
+	if (r < 0)
+		return r;
+	entry.offset = next_offset(writer);
+	format_write_entry(writer->entries[writer->entry_count++], &entry, 0);
+	writer->pending.records++;
 	return 0;
 }
 
@@ -227,8 +228,7 @@ static void roll_back(struct writer *writer)
 	uint64_t index_size = FORMAT_HEADER_SIZE + writer->committed.records * FORMAT_ENTRY_SIZE;
 	int r;
 
-	writer->run = NULL;
-	writer->run_size = 0;
+	runs_clear(&writer->runs);
 	writer->entry_count = 0;
 	writer->in_message = false;
 	writer->pending = writer->committed;
@@ -242,8 +242,8 @@ int writer_commit(struct writer *writer, uint64_t spare)
 {
 	int r = 0;
 
-	if (writer->run_size > 0)
-		r = appender_write(&writer->data, writer->run, writer->run_size, spare);
+	if (writer->runs.size > 0)
+		r = appender_write_runs(&writer->data, &writer->runs, spare);
 	if (r >= 0 && writer->entry_count > 0)
 		r = appender_write(&writer->index, writer->entries,
 				   writer->entry_count * FORMAT_ENTRY_SIZE, spare / 4);
@@ -251,8 +251,7 @@ int writer_commit(struct writer *writer, uint64_t spare)
 		roll_back(writer);
 		return r;
 	}
-	writer->run = NULL;
-	writer->run_size = 0;
+	runs_clear(&writer->runs);
 	writer->entry_count = 0;
 	writer->committed = writer->pending;
 	writer->committed_size = writer->in_message ? writer->message.offset : writer->data.size;
@@ -265,10 +264,10 @@ int writer_drop_open_message(struct writer *writer)
 		return 0;
 	writer->in_message = false;
 	if (writer->message.offset >= writer->data.size) {
-		writer->run_size = (size_t)(writer->message.offset - writer->data.size);
+		runs_cut(&writer->runs, (size_t)(writer->message.offset - writer->data.size));
 		return 0;
 	}
-	writer->run_size = 0;
+	runs_clear(&writer->runs);
 	return appender_cut(&writer->data, writer->message.offset);
 }
 
@@ -279,16 +278,8 @@ bool writer_in_message(const struct writer *writer)
 
 bool writer_is_full(const struct writer *writer)
 {
-	const struct writer_options *options = &writer->options;
-
-	if (writer->in_message)
-		return false;
-	if (options->disk_max > 0 &&
-	    writer->data.size + writer->run_size + writer->pending.records * FORMAT_ENTRY_SIZE >=
-		    options->disk_max)
-		return true;
-	return writer->data.size + writer->run_size >= options->bytes_max ||
-	       (options->messages_max > 0 && writer->pending.messages >= options->messages_max);
+	return !writer->in_message &&
+	       is_full(&writer->options, &writer->pending, next_offset(writer));
 }
 
 uint64_t writer_held(const struct writer *writer)

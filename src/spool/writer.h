@@ -26,11 +26,11 @@ void writer_free(struct writer *writer);
 /* Deletes the files as well. */
 void writer_delete(struct writer *writer);
 
-/* Takes pieces from `batch`, beginning with number `*at`, until it is used up or the segment is
- * full, and moves `*at` on. The payloads are compacted where they are, downwards to `scratch`,
- * which is the same from one commit to the next; they must stay until writer_commit(). */
-int writer_append(struct writer *writer, const struct message_batch *batch, uint8_t *scratch,
-		  size_t *at) __attribute__((nonnull));
+/* Takes pieces from `batch`, beginning with number `*at`, and moves `*at` on: until the batch is
+ * used up, the segment is full, or it is time for writer_commit(). Their memory must stay as it is
+ * until then. */
+void writer_append(struct writer *writer, const struct message_batch *batch, size_t *at)
+	__attribute__((nonnull));
 
 /* Adds an event. A message that is still open must be dropped before. */
 int writer_add_event(struct writer *writer, const struct format_entry *event);

@@ -18,8 +18,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define RECEIVE_SIZE MIB(2) /* measured: smaller is slower, larger is not faster */
-#define SCRATCH KIB(1)	    /* in front of it: see client_handler.pieces */
+#define RECEIVE_SIZE MIB(1) /* measured: smaller and larger are slower */
+#define SCRATCH KIB(1)	    /* in front of it, so that payloads can be moved down at once */
 #define CLOSE_TIMEOUT_NS (3 * NS_PER_S)
 
 enum state {
@@ -180,7 +180,7 @@ static int hand_out(struct client *client, struct message_batch *batch)
 	if (batch->count == 0 || client->state != OPEN)
 		return 0;
 	client->handing_out = true;
-	r = client->options.handler->pieces(client->options.data, batch, client->scratch);
+	r = client->options.handler->pieces(client->options.data, batch);
 	client->handing_out = false;
 	return r;
 }
@@ -195,6 +195,7 @@ static int decode(struct client *client, size_t at, size_t *ret_used)
 	struct frame_result result;
 	int r;
 
+	frame_decoder_compact(&client->decoder, client->scratch);
 	do {
 		batch.count = 0;
 		frame_decode(&client->decoder, client->data + at, client->fill - at, &batch,

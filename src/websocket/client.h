@@ -44,10 +44,8 @@ struct client_handler {
 	int (*opened)(void *data);
 	/* How many bytes may be received now. 0 pauses the client until client_resume(). */
 	size_t (*room)(void *data);
-	/* Pieces in order. All memory from `scratch` up to the end of the last piece is the owner's
-	 * to overwrite, from one flush to the next; there is always one byte more of it than
-	 * payloads with a separator after each message need. */
-	int (*pieces)(void *data, struct message_batch *batch, uint8_t *scratch);
+	/* Pieces in order, in memory that stays as it is until the next flush. */
+	int (*pieces)(void *data, struct message_batch *batch);
 	/* The receive buffer is about to be used again: nothing of it may be needed after this. */
 	int (*flush)(void *data);
 	/* Called once, last. */

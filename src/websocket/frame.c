@@ -4,10 +4,16 @@
  * nothing has to be kept. Only headers and control frames must be there as a whole before they
  * count, and those are small.
  *
+ * A payload is read once. One pass checks whether it is ASCII, as nearly all text is, computes the
+ * checksum that goes on record, and moves it down to the end of the payload before it, over the
+ * frame headers: many small messages become one stretch of memory, ready to be written.
+ *
  * All of what RFC 6455 forbids a server is decided here, before a byte of the offending frame is
  * handed out.
  */
 #include "websocket/frame.h"
+
+#include "base/scan.h"
 
 #include <string.h>
 
@@ -19,7 +25,8 @@
 #define BITS_LENGTH 0x7f
 #define LENGTH_IS_16_BITS 126
 #define LENGTH_IS_64_BITS 127
-#define WHOLE_HEADER_MAX 4 /* of a frame of less than 64 KiB */
+#define WHOLE_HEADER_MAX 4	 /* of a frame of less than 64 KiB */
+#define MOVED_MAX ((size_t)2048) /* larger payloads are written from where they are */
 
 struct header {
 	uint8_t opcode;
@@ -61,6 +68,11 @@ uint16_t frame_violation_code(enum frame_violation violation)
 void frame_decoder_init(struct frame_decoder *decoder)
 {
 	*decoder = (struct frame_decoder){.text = UTF8_WHOLE};
+}
+
+void frame_decoder_compact(struct frame_decoder *decoder, uint8_t *free)
+{
+	decoder->free = free;
 }
 
 static uint64_t load_be(const uint8_t *from, size_t size)
@@ -140,6 +152,7 @@ static void begin_data_frame(struct frame_decoder *decoder, const struct header 
 		decoder->kind = header->opcode; /* FRAME_TEXT is MESSAGE_TEXT, and so on */
 		decoder->begun = false;
 		decoder->text = UTF8_WHOLE;
+		decoder->crc = 0;
 		decoder->message_size = 0;
 	}
 	decoder->final = header->final;
@@ -147,35 +160,63 @@ static void begin_data_frame(struct frame_decoder *decoder, const struct header 
 	decoder->in_frame = true;
 }
 
-/* Validates what arrived of a text message. */
-static bool text_is_valid(struct frame_decoder *decoder, const uint8_t *data, size_t size,
-			  bool last)
+/* Moves a piece, whose place, size, and checksum up to here are set, to the free memory, and reads
+ * it on the way. Returns whether it is ASCII. */
+static inline bool read_payload(struct message_piece *piece, uint8_t **free)
 {
-	decoder->text = utf8_validate(decoder->text, data, size);
-	return last ? decoder->text == UTF8_WHOLE : decoder->text != UTF8_INVALID;
+	uint8_t *from = piece->data, *to = *free;
+	size_t size = piece->size;
+	struct scan scan;
+
+	if (!to || size > MOVED_MAX) {
+		scan = scan_bytes(piece->crc, from, size);
+	} else if (to + size <= from) {
+		scan = scan_copy(piece->crc, to, from, size);
+		piece->data = to;
+	} else { /* each header that is left out makes it less likely */
+		scan = scan_bytes(piece->crc, from, size);
+		piece->data = memmove(to, from, size);
+	}
+	piece->crc = scan.crc;
+	piece->spare = piece->last && piece->data != from;
+	if (to)
+		*free = piece->data + size + piece->spare;
+	return scan.ascii;
+}
+
+/* Validates what arrived of a text message. */
+static bool text_is_valid(struct frame_decoder *decoder, const struct message_piece *piece,
+			  bool ascii)
+{
+	if (!ascii || decoder->text != UTF8_WHOLE)
+		decoder->text = utf8_validate(decoder->text, piece->data, piece->size);
+	return piece->last ? decoder->text == UTF8_WHOLE : decoder->text != UTF8_INVALID;
 }
 
 /* Hands out what is there of the current frame. */
 static inline enum frame_violation take_data(struct frame_decoder *decoder, uint8_t *data,
 					     size_t size, struct message_batch *batch)
 {
-	bool frame_ends = size == decoder->left;
-	bool last = frame_ends && decoder->final;
-
-	if (decoder->kind == MESSAGE_TEXT && !text_is_valid(decoder, data, size, last))
-		return FRAME_NOT_UTF8;
-	batch->pieces[batch->count++] = (struct message_piece){
+	bool frame_ends = size == decoder->left, ascii;
+	struct message_piece piece = {
 		.data = data,
 		.size = size,
+		.crc = decoder->crc,
 		.kind = decoder->kind,
 		.first = !decoder->begun,
-		.last = last,
+		.last = frame_ends && decoder->final,
 	};
+
+	ascii = read_payload(&piece, &decoder->free);
+	if (decoder->kind == MESSAGE_TEXT && !text_is_valid(decoder, &piece, ascii))
+		return FRAME_NOT_UTF8;
+	batch->pieces[batch->count++] = piece;
 	decoder->begun = true;
 	decoder->left -= size;
+	decoder->crc = piece.crc;
 	decoder->message_size += size;
 	decoder->in_frame = !frame_ends;
-	if (last)
+	if (piece.last)
 		decoder->kind = 0;
 	return 0;
 }
@@ -197,66 +238,79 @@ static void take_control(const struct header *header, const uint8_t *data, size_
 	result->used += header->size + (size_t)header->length;
 }
 
-/* Nearly every frame is a whole message of less than 64 KiB that is there as a whole. It is taken
- * here, with nothing to remember. Returns its size on the wire; 0 if it is not of that kind, or not
- * valid, which the longer way finds out again. */
-static inline size_t take_whole_message(uint8_t *data, size_t size, struct message_batch *batch)
+/* Reads the header of a whole message of less than 64 KiB that is there as a whole, which nearly
+ * every frame is. False: it is anything else, or breaks a rule. */
+static inline bool parse_whole_header(const uint8_t *data, size_t size, struct header *header)
 {
-	uint8_t opcode = data[0] & BITS_OPCODE;
-	size_t header = 2, length = data[1];
-
-	if (length == LENGTH_IS_16_BITS) {
-		header = 4;
-		length = (size_t)data[2] << 8 | data[3];
-		if (length < LENGTH_IS_16_BITS)
-			return 0;
-	} else if (length > LENGTH_IS_16_BITS) {
-		return 0;
+	header->opcode = data[0] & BITS_OPCODE;
+	header->final = true;
+	header->size = 2;
+	header->length = data[1];
+	if (header->length == LENGTH_IS_16_BITS) {
+		header->size = 4;
+		header->length = (uint64_t)data[2] << 8 | data[3];
+		if (header->length < LENGTH_IS_16_BITS)
+			return false;
+	} else if (header->length > LENGTH_IS_16_BITS) {
+		return false;
 	}
-	if (data[0] != (BIT_FINAL | opcode) || opcode - 1u > 1 || header + length > size)
-		return 0;
-	if (opcode == FRAME_TEXT && utf8_validate(UTF8_WHOLE, data + header, length) != UTF8_WHOLE)
-		return 0;
-	batch->pieces[batch->count++] = (struct message_piece){
-		.data = data + header,
-		.size = length,
-		.kind = opcode,
-		.first = true,
-		.last = true,
-	};
-	return header + length;
+	return data[0] == (BIT_FINAL | header->opcode) && header->opcode - 1u <= 1 &&
+	       header->size + header->length <= size;
 }
 
-/* As many of them as stand here in a row. Returns their size on the wire. */
-static size_t take_whole_messages(uint8_t *data, size_t size, struct message_batch *batch)
+/* Takes as many whole messages as stand here in a row, with nothing to remember from one to the
+ * next. Returns their size on the wire. One that is not valid is left open. */
+static size_t take_whole_messages(struct frame_decoder *decoder, uint8_t *data, size_t size,
+				  struct message_batch *batch)
 {
-	size_t used = 0, taken = 1;
+	uint8_t *free = decoder->free;
+	struct header header;
+	size_t used = 0, count = batch->count;
 
-	while (taken > 0 && size - used >= WHOLE_HEADER_MAX && batch->count < MESSAGE_BATCH_MAX) {
-		taken = take_whole_message(data + used, size - used, batch);
-		used += taken;
+	while (count < MESSAGE_BATCH_MAX && size - used >= WHOLE_HEADER_MAX &&
+	       parse_whole_header(data + used, size - used, &header)) {
+		struct message_piece piece = {
+			.data = data + used + header.size,
+			.size = (size_t)header.length,
+			.kind = header.opcode,
+			.first = true,
+			.last = true,
+		};
+
+		if (!read_payload(&piece, &free) && piece.kind == MESSAGE_TEXT &&
+		    utf8_validate(UTF8_WHOLE, piece.data, piece.size) != UTF8_WHOLE) {
+			begin_data_frame(decoder, &header);
+			decoder->text = UTF8_INVALID;
+			break;
+		}
+		batch->pieces[count++] = piece;
+		used += header.size + piece.size;
 	}
+	batch->count = count;
+	decoder->free = free;
 	return used;
 }
 
-void frame_decode(struct frame_decoder *decoder, uint8_t *data, size_t size,
-		  struct message_batch *batch, struct frame_result *result)
+/* Takes one frame after the other as far as they are there. 0, or what breaks a rule. */
+static enum frame_violation take_frames(struct frame_decoder *decoder, uint8_t *data, size_t size,
+					struct message_batch *batch, struct frame_result *result)
 {
-	struct header header;
-	size_t there;
+	enum frame_violation violation = 0;
 
-	*result = (struct frame_result){.stop = FRAME_BATCH_FULL};
-	if (!decoder->kind)
-		result->used = take_whole_messages(data, size, batch);
-	while (batch->count < MESSAGE_BATCH_MAX) {
+	while (!violation && batch->count < MESSAGE_BATCH_MAX) {
+		struct header header = {0};
+		size_t there;
+
 		if (!decoder->in_frame) {
-			result->violation = parse_header(decoder, data + result->used,
-							 size - result->used, &header);
-			if (result->violation)
+			violation = parse_header(decoder, data + result->used, size - result->used,
+						 &header);
+			if (violation)
 				break;
-			if (header.size > 0 && header.opcode & BIT_CONTROL)
-				return take_control(&header, data + result->used,
-						    size - result->used, result);
+			if (header.size > 0 && header.opcode & BIT_CONTROL) {
+				take_control(&header, data + result->used, size - result->used,
+					     result);
+				break;
+			}
 			if (header.size > 0)
 				begin_data_frame(decoder, &header);
 			result->used += header.size;
@@ -264,15 +318,26 @@ void frame_decode(struct frame_decoder *decoder, uint8_t *data, size_t size,
 		there = size - result->used;
 		if (!decoder->in_frame || (there == 0 && decoder->left > 0)) {
 			result->stop = FRAME_NEED_MORE;
-			return;
+			break;
 		}
 		if (there > decoder->left)
 			there = (size_t)decoder->left;
-		result->violation = take_data(decoder, data + result->used, there, batch);
-		if (result->violation)
-			break;
+		violation = take_data(decoder, data + result->used, there, batch);
 		result->used += there;
 	}
+	return violation;
+}
+
+void frame_decode(struct frame_decoder *decoder, uint8_t *data, size_t size,
+		  struct message_batch *batch, struct frame_result *result)
+{
+	*result = (struct frame_result){.stop = FRAME_BATCH_FULL};
+	if (!decoder->kind)
+		result->used = take_whole_messages(decoder, data, size, batch);
+	if (decoder->text == UTF8_INVALID)
+		result->violation = FRAME_NOT_UTF8;
+	else
+		result->violation = take_frames(decoder, data, size, batch, result);
 	if (result->violation)
 		result->stop = FRAME_VIOLATION;
 }

@@ -41,12 +41,14 @@ const char *frame_violation_text(enum frame_violation violation);
 uint16_t frame_violation_code(enum frame_violation violation);
 
 struct frame_decoder {
+	uint8_t *free;	       /* where the memory begins that payloads may be moved to, or NULL */
 	uint64_t left;	       /* payload of the current data frame still to come */
 	uint8_t kind;	       /* enum message_kind of the message that is open, 0 if none */
 	bool in_frame;	       /* its header was read, its payload not all */
 	bool final;	       /* the current frame is the last of its message */
 	bool begun;	       /* a piece of the message was handed out */
 	utf8_state text;       /* of the message, if it is text */
+	uint32_t crc;	       /* of its payload so far */
 	uint64_t message_size; /* payload of the open message so far */
 };
 
@@ -72,9 +74,16 @@ struct frame_result {
 
 void frame_decoder_init(struct frame_decoder *decoder);
 
-/* Decodes from `data`, and adds the pieces found to `batch`. They point into `data`. A data frame
- * need not be there as a whole, so that at most FRAME_HEADER_MAX + FRAME_CONTROL_MAX bytes are ever
- * left over. Text is validated up to the last byte shown. */
+/* Says that the memory from `free` up to the data that is decoded next is free, which holds until
+ * the next call of this. Payloads are then moved together there, with one spare byte behind each
+ * message: all small ones, and of the large ones none, since to write two stretches of memory costs
+ * less than to make them one. Without it, payloads stay where they are. */
+void frame_decoder_compact(struct frame_decoder *decoder, uint8_t *free);
+
+/* Decodes from `data`, and adds the pieces found to `batch`. They point into `data`, or to the free
+ * memory in front of it. A data frame need not be there as a whole, so that at most
+ * FRAME_HEADER_MAX + FRAME_CONTROL_MAX bytes are ever left over. Text is validated up to the last
+ * byte shown. */
 void frame_decode(struct frame_decoder *decoder, uint8_t *data, size_t size,
 		  struct message_batch *batch, struct frame_result *ret_result);
 

@@ -86,7 +86,7 @@ static int send_until(struct spool *spool, struct source *source, uint64_t until
 
 	while (r >= 0 && source->number < until) {
 		source_fill(source, &batch, memory, sizeof(memory), until);
-		r = spool_append(spool, &batch, memory);
+		r = spool_append(spool, &batch);
 		if (r >= 0)
 			r = spool_commit(spool);
 	}

@@ -24,14 +24,7 @@ static uint32_t bitwise(uint32_t crc, const uint8_t *data, size_t size)
 
 typedef uint32_t checksum(uint32_t crc, const void *data, size_t size);
 
-static uint32_t by_copying(uint32_t crc, const void *data, size_t size)
-{
-	static uint8_t to[SIZE_MAX_TESTED + OFFSETS];
-
-	return crc32c_copy(crc, to, data, size);
-}
-
-static checksum *const checksums[] = {crc32c, crc32c_portable, by_copying};
+static checksum *const checksums[] = {crc32c, crc32c_portable};
 
 /* RFC 3720 appendix B.4, and the check value of the catalogues. */
 static void test_known_answers(void **state)
@@ -98,27 +91,6 @@ static void test_every_size_at_every_offset(void **state)
 	}
 }
 
-static void test_copies_are_copies(void **state)
-{
-	static uint32_t expected[SIZE_MAX_TESTED + 1];
-	uint8_t from[SIZE_MAX_TESTED + OFFSETS], to[SIZE_MAX_TESTED + 2 * OFFSETS];
-	uint64_t random = 44;
-
-	(void)state;
-	random_fill(&random, from, sizeof(from));
-	beginnings(7, from + 3, expected);
-	for (size_t size = 0; size <= SIZE_MAX_TESTED; size++) {
-		uint8_t *target = to + 1 + size % OFFSETS;
-
-		memset(target - 1, 0x5a, size + 2);
-		if (crc32c_copy(7, target, from + 3, size) != expected[size])
-			fail_msg("%zu bytes", size);
-		assert_memory_equal(target, from + 3, size);
-		assert_int_equal(target[-1], 0x5a);
-		assert_int_equal(target[size], 0x5a);
-	}
-}
-
 static void test_nothing_is_read_beyond_the_end(void **state)
 {
 	uint8_t data[400] = {0};
@@ -126,10 +98,8 @@ static void test_nothing_is_read_beyond_the_end(void **state)
 	(void)state;
 	for (size_t size = 0; size < sizeof(data); size++) {
 		CLEANUP_FREE uint8_t *from = exact_copy(data, size); /* for AddressSanitizer */
-		CLEANUP_FREE uint8_t *to = exact_copy(data, size);
 
 		assert_int_equal(crc32c(0, from, size), bitwise(0, data, size));
-		assert_int_equal(crc32c_copy(0, to, from, size), bitwise(0, data, size));
 	}
 }
 
@@ -203,7 +173,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_known_answers),
 		cmocka_unit_test(test_every_size_at_every_offset),
-		cmocka_unit_test(test_copies_are_copies),
 		cmocka_unit_test(test_nothing_is_read_beyond_the_end),
 		cmocka_unit_test(test_any_chain_is_the_whole),
 		cmocka_unit_test(test_fields_are_their_bytes),

@@ -305,18 +305,17 @@ static void test_segments_that_are_damaged(void **state)
 static void test_a_segment_is_deleted(void **state)
 {
 	CLEANUP_FD int dir_fd = open_dir(scratch);
-	const struct segment segment = {.first_seq = 5};
 
 	(void)state;
 	for (uint64_t seq = 4; seq <= 6; seq++) {
 		put_segment_file(dir_fd, seq, FORMAT_DATA_SUFFIX, "a", 1);
 		put_segment_file(dir_fd, seq, FORMAT_INDEX_SUFFIX, "b", 1);
 	}
-	assert_int_equal(segment_delete(dir_fd, &segment), 0);
+	assert_int_equal(segment_delete(dir_fd, 5, FORMAT_INDEX_SUFFIX), 0);
 	assert_int_equal(count_entries(scratch), 4);
 	assert_int_equal(size_of_file(dir_fd, 5, FORMAT_DATA_SUFFIX), -1);
 	assert_int_equal(size_of_file(dir_fd, 5, FORMAT_INDEX_SUFFIX), -1);
-	assert_int_equal(segment_delete(dir_fd, &segment), 0);
+	assert_int_equal(segment_delete(dir_fd, 5, FORMAT_INDEX_SUFFIX), 0);
 }
 
 int main(void)

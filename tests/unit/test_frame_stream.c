@@ -1,6 +1,7 @@
 /* Where the network cuts a stream must not matter: streams of random frames, cut everywhere, come
  * out as the messages and control frames that went in.
  * --wrap: none. */
+#include "base/crc32c.h"
 #include "test_support.h"
 #include "websocket/frame.h"
 
@@ -87,11 +88,11 @@ static void make_payload(uint64_t *random, uint8_t kind, uint8_t *data, size_t s
 		memcpy(data + i, "\xc3\xa9\xe2\x82\xac", 5);
 }
 
-static void put_message(struct sender *sender, size_t size)
+static void put_message_of(struct sender *sender, size_t size, size_t fragments)
 {
 	uint8_t kind = random_below(&sender->random, 2) ? FRAME_TEXT : FRAME_BINARY;
 	CLEANUP_FREE uint8_t *data = malloc(size + 1);
-	size_t fragments = 1 + random_below(&sender->random, 3), at = 0;
+	size_t at = 0;
 
 	assert_non_null(data);
 	make_payload(&sender->random, kind, data, size);
@@ -109,6 +110,11 @@ static void put_message(struct sender *sender, size_t size)
 	note(&sender->record, ENDS, NULL, 0);
 }
 
+static void put_message(struct sender *sender, size_t size)
+{
+	put_message_of(sender, size, 1 + random_below(&sender->random, 3));
+}
+
 static void put_messages(struct sender *sender, size_t count, size_t size_max)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -118,14 +124,23 @@ static void put_messages(struct sender *sender, size_t count, size_t size_max)
 	}
 }
 
+#define SCRATCH 16
+#define PIECES_MAX ((size_t)4096) /* of one receive() */
+
 /* A client's receive buffer: what a decoder has left is moved to its front. */
 struct receiver {
 	struct frame_decoder decoder;
 	struct record record;
 	enum frame_violation violation;
+	uint32_t crc; /* of the open message */
+	size_t piece_count;
+	struct message_piece pieces[PIECES_MAX];
+	uint8_t scratch[SCRATCH]; /* in front of the rest */
 	uint8_t memory[STREAM_MAX];
 	size_t fill;
 };
+
+static bool compacting; /* whether payloads are moved together */
 
 static void receiver_init(struct receiver *receiver)
 {
@@ -135,18 +150,45 @@ static void receiver_init(struct receiver *receiver)
 	receiver->fill = 0;
 }
 
+/* A piece that does not stand where it was received has a spare byte behind it, if it is the last
+ * of its message; who gets it writes to that. */
+static void check_piece(struct receiver *receiver, const struct message_piece *piece)
+{
+	assert_true(piece->data >= receiver->scratch);
+	assert_true(piece->data + piece->size <= receiver->memory + receiver->fill);
+	assert_true(compacting || !piece->spare);
+	assert_true(!piece->spare || piece->last);
+	if (piece->spare)
+		piece->data[piece->size] = '!';
+	receiver->crc = crc32c(piece->first ? 0 : receiver->crc, piece->data, piece->size);
+	assert_int_equal(piece->crc, receiver->crc);
+	assert_true(receiver->piece_count < PIECES_MAX);
+	receiver->pieces[receiver->piece_count] = *piece;
+	receiver->pieces[receiver->piece_count++].crc = crc32c(0, piece->data, piece->size);
+}
+
 static void note_batch(struct receiver *receiver, const struct message_batch *batch)
 {
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct message_piece *piece = &batch->pieces[i];
 
-		assert_true(piece->data >= receiver->memory);
-		assert_true(piece->data + piece->size <= receiver->memory + receiver->fill);
+		check_piece(receiver, piece);
 		if (piece->first)
 			note(&receiver->record, BEGINS, &piece->kind, 1);
 		note_payload(&receiver->record, piece->data, piece->size);
 		if (piece->last)
 			note(&receiver->record, ENDS, NULL, 0);
+	}
+}
+
+/* All of what was handed out since the buffer was filled is still there. */
+static void check_memory(const struct receiver *receiver)
+{
+	for (size_t i = 0; i < receiver->piece_count; i++) {
+		const struct message_piece *piece = &receiver->pieces[i];
+
+		assert_int_equal(crc32c(0, piece->data, piece->size), piece->crc);
+		assert_true(!piece->spare || piece->data[piece->size] == '!');
 	}
 }
 
@@ -157,6 +199,8 @@ static void receive(struct receiver *receiver, const uint8_t *data, size_t size)
 
 	memcpy(receiver->memory + receiver->fill, data, size);
 	receiver->fill += size;
+	receiver->piece_count = 0;
+	frame_decoder_compact(&receiver->decoder, compacting ? receiver->scratch : NULL);
 	do {
 		struct message_batch batch = {0};
 
@@ -171,6 +215,7 @@ static void receive(struct receiver *receiver, const uint8_t *data, size_t size)
 		if (result.stop == FRAME_VIOLATION)
 			receiver->violation = result.violation;
 	} while (result.stop != FRAME_NEED_MORE && !receiver->violation);
+	check_memory(receiver);
 	memmove(receiver->memory, receiver->memory + used, receiver->fill - used);
 	receiver->fill -= used;
 	assert_true(receiver->fill <= FRAME_HEADER_MAX + FRAME_CONTROL_MAX);
@@ -285,15 +330,58 @@ static void test_cuts_do_not_hide_a_violation(void **state)
 	}
 }
 
+/* Small messages are moved together, large ones are not. */
+static void test_what_is_moved(void **state)
+{
+	static const size_t sizes[] = {0, 100, 100, 5, 3000, 70000, 100, 0, 100};
+	const struct message_piece *piece = receiver.pieces;
+
+	(void)state;
+	begin_stream(6);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		put_message_of(&sender, sizes[i], 1);
+	receiver_init(&receiver);
+	receive(&receiver, sender.stream, sender.size);
+	assert_all_came(&sender, &receiver);
+	assert_int_equal(receiver.piece_count, ARRAY_SIZE(sizes));
+	if (!compacting)
+		return;
+	assert_ptr_equal(piece->data, receiver.scratch);
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+		assert_int_equal(piece[i].spare, sizes[i] < 1000);
+	for (size_t i = 1; i < 4; i++)
+		assert_ptr_equal(piece[i].data, piece[i - 1].data + piece[i - 1].size + 1);
+	assert_ptr_equal(piece[6].data, piece[5].data + piece[5].size); /* over its header */
+	assert_ptr_equal(piece[8].data, piece[7].data + 1);
+}
+
+static int compact(void **state)
+{
+	(void)state;
+	compacting = true;
+	return 0;
+}
+
+static int leave_in_place(void **state)
+{
+	(void)state;
+	compacting = false;
+	return 0;
+}
+
+#define BOTH_WAYS(test)                                                                            \
+	cmocka_unit_test_setup(test, leave_in_place), cmocka_unit_test_setup(test, compact)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_in_one_piece),
-		cmocka_unit_test(test_byte_by_byte),
-		cmocka_unit_test(test_every_cut_into_two),
-		cmocka_unit_test(test_every_cut_into_three),
-		cmocka_unit_test(test_random_cuts_of_random_streams),
-		cmocka_unit_test(test_cuts_do_not_hide_a_violation),
+		BOTH_WAYS(test_in_one_piece),
+		BOTH_WAYS(test_byte_by_byte),
+		BOTH_WAYS(test_every_cut_into_two),
+		BOTH_WAYS(test_every_cut_into_three),
+		BOTH_WAYS(test_random_cuts_of_random_streams),
+		BOTH_WAYS(test_cuts_do_not_hide_a_violation),
+		BOTH_WAYS(test_what_is_moved),
 	};
 
 	return cmocka_run_group_tests_name("frame_stream", tests, NULL, NULL);

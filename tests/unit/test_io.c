@@ -1,8 +1,10 @@
 /* Reads and writes that finish, on top of system calls that do less, are interrupted, or fail.
- * --wrap: pread pread64 pwrite pwrite64 write. */
+ * --wrap: pread pread64 pwrite pwrite64 write writev. */
 #include "test_support.h"
 
 #include "base/io.h"
+
+#include <limits.h>
 
 /* What the next calls do: a count, 0 for the end of the file, or −errno. */
 static const ssize_t *plan;
@@ -24,6 +26,7 @@ static ssize_t follow_plan(char *to, const char *from, size_t size)
 }
 
 ssize_t __wrap_write(int fd, const void *data, size_t size);
+ssize_t __wrap_writev(int fd, const struct iovec *stretches, int count);
 ssize_t __wrap_pwrite(int fd, const void *data, size_t size, off_t offset);
 ssize_t __wrap_pwrite64(int fd, const void *data, size_t size, off_t offset);
 ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset);
@@ -36,6 +39,21 @@ ssize_t __wrap_write(int fd, const void *data, size_t size)
 	assert_int_equal(fd, 5);
 	position += n > 0 ? (size_t)n : 0;
 	return n;
+}
+
+/* As one write of all of them. */
+ssize_t __wrap_writev(int fd, const struct iovec *stretches, int count)
+{
+	char whole[sizeof(medium)];
+	size_t size = 0;
+
+	assert_true(count > 0);
+	assert_true(stretches[0].iov_len > 0);
+	for (int i = 0; i < count; i++) {
+		memcpy(whole + size, stretches[i].iov_base, stretches[i].iov_len);
+		size += stretches[i].iov_len;
+	}
+	return __wrap_write(fd, whole, size);
 }
 
 ssize_t __wrap_pwrite64(int fd, const void *data, size_t size, off_t offset)
@@ -103,6 +121,46 @@ static void test_write_all(void **state)
 	}
 }
 
+/* The same calls, whatever stretches the text is cut into. */
+static void test_writev_all(void **state)
+{
+	static const size_t cuts[][4] = {
+		{10}, {1, 2, 3, 4}, {0, 5, 0, 5}, {4, 0, 0, 6}, {9, 1, 0, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
+		for (size_t j = 0; j < ARRAY_SIZE(cuts); j++) {
+			struct iovec stretches[4];
+			size_t done = 99, at = 0;
+
+			for (size_t k = 0; k < 4; at += cuts[j][k++])
+				stretches[k] =
+					(struct iovec){(char *)(uintptr_t)TEXT + at, cuts[j][k]};
+			begin(writes[i].plan);
+			assert_int_equal(io_writev_all(5, stretches, 4, &done), writes[i].result);
+			assert_int_equal(done, writes[i].done);
+			assert_int_equal(calls, writes[i].calls);
+			assert_memory_equal(medium, TEXT, done);
+			assert_int_equal(medium[done], '.');
+		}
+	}
+}
+
+static void test_writev_more_than_one_call_takes(void **state)
+{
+	static struct iovec stretches[IOV_MAX + 1];
+	static const ssize_t both[] = {IOV_MAX / 32, 1};
+	size_t done;
+
+	(void)state;
+	for (size_t i = 0; i <= IOV_MAX; i++)
+		stretches[i] = (struct iovec){(char *)(uintptr_t) "x", i % 32 == 0};
+	begin(both);
+	assert_int_equal(io_writev_all(5, stretches, IOV_MAX + 1, &done), 0);
+	assert_int_equal(done, IOV_MAX / 32 + 1);
+	assert_int_equal(calls, 2);
+}
+
 static void test_write_nothing(void **state)
 {
 	size_t done = 99;
@@ -110,6 +168,9 @@ static void test_write_nothing(void **state)
 	(void)state;
 	begin(NULL);
 	assert_int_equal(io_write_all(5, NULL, 0, &done), 0);
+	assert_int_equal(done, 0);
+	done = 99;
+	assert_int_equal(io_writev_all(5, NULL, 0, &done), 0);
 	assert_int_equal(done, 0);
 	assert_int_equal(calls, 0);
 }
@@ -157,6 +218,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_write_all),
+		cmocka_unit_test(test_writev_all),
+		cmocka_unit_test(test_writev_more_than_one_call_takes),
 		cmocka_unit_test(test_write_nothing),
 		cmocka_unit_test(test_pwrite_all),
 		cmocka_unit_test(test_pread_all),

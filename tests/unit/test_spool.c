@@ -39,7 +39,7 @@ static void append(struct spool *spool, struct source *source, uint64_t until)
 	static struct message_batch batch;
 
 	source_fill(source, &batch, memory, sizeof(memory), until);
-	assert_int_equal(spool_append(spool, &batch, memory), 0);
+	assert_int_equal(spool_append(spool, &batch), 0);
 }
 
 static void send_until(struct spool *spool, struct source *source, uint64_t until)

@@ -27,6 +27,7 @@ static void receive(struct spool *spool, struct source *source, uint8_t *memory,
 	uint8_t *to = memory + 1, *end = to + MIN(room, RECEIVE_MAX);
 	bool more = true;
 
+	source->free = memory;
 	while (more) {
 		batch.count = 0;
 		batch.time_ns = MESSAGE_TIME_NS(source->number);
@@ -34,7 +35,7 @@ static void receive(struct spool *spool, struct source *source, uint8_t *memory,
 			more = source_put(source, &batch.pieces[batch.count], &to, end);
 			batch.count += more;
 		}
-		assert_int_equal(spool_append(spool, &batch, memory), 0);
+		assert_int_equal(spool_append(spool, &batch), 0);
 	}
 	assert_int_equal(spool_commit(spool), 0);
 }

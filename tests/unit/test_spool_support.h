@@ -2,13 +2,14 @@
  * their number alone, a receive buffer to put them into, and a check that what is on the disk is
  * what was sent.
  *
- * Used as a real client uses a spool: payloads stand in one buffer behind frame headers of two
- * bytes, with a scratch area of one byte, the least that is promised, in front. */
+ * Used as a real client uses a spool: most payloads stand in a row, each with a spare byte behind
+ * it, some behind a frame header of two bytes and with nothing to spare. */
 #ifndef WEIR_TEST_SPOOL_SUPPORT_H
 #define WEIR_TEST_SPOOL_SUPPORT_H
 
 #include "test_support.h"
 
+#include "base/crc32c.h"
 #include "base/message.h"
 #include "spool/format.h"
 #include "spool/listing.h"
@@ -156,7 +157,10 @@ struct source {
 	size_t (*size_of)(uint64_t number);
 	uint64_t number; /* of the next message, or of the one that is cut */
 	size_t at;	 /* how much of that was sent */
+	uint32_t crc;	 /* of that much */
 	uint16_t connection;
+	bool all_moved;
+	uint8_t *free; /* to where payloads are moved in the buffer, as the decoder does it */
 };
 
 #define MESSAGE_TIME_NS(number) (UINT64_C(1700000000000000000) + (number))
@@ -191,38 +195,45 @@ static inline size_t mixed_sizes(uint64_t number)
 	return sizes[number * 7 % ARRAY_SIZE(sizes)] + (size_t)(number % 3);
 }
 
-/* Puts the next piece at `to`. False: there is no room for it. */
+/* Receives the next piece at `to`; every fourth message is left there, unless all are to be moved
+ * to the free memory, where the others go. False: there is no room for it. */
 static inline bool source_put(struct source *source, struct message_piece *piece, uint8_t **to,
 			      const uint8_t *end)
 {
 	size_t left = source->size_of(source->number) - source->at;
+	bool moved = source->all_moved || source->number % 4 != 1;
 
 	if (source->at == 0)
 		*to += 2; /* a frame header */
 	if (*to > end || (*to == end && left > 0))
 		return false;
 	*piece = (struct message_piece){
-		.data = *to,
+		.data = moved ? source->free : *to,
 		.size = MIN(left, (size_t)(end - *to)),
 		.kind = message_kind(source->number),
 		.first = source->at == 0,
 		.last = left <= (size_t)(end - *to),
 	};
+	piece->spare = piece->last && piece->data < *to;
 	for (size_t i = 0; i < piece->size; i++)
-		(*to)[i] = message_byte(source->number, source->at + i);
+		piece->data[i] = message_byte(source->number, source->at + i);
+	source->crc = crc32c(piece->first ? 0 : source->crc, piece->data, piece->size);
+	piece->crc = source->crc;
+	source->free = piece->data + piece->size + piece->spare;
 	*to += piece->size;
 	source->at = piece->last ? 0 : source->at + piece->size;
 	source->number += piece->last;
 	return true;
 }
 
-/* Fills a batch with pieces that stand in `memory` behind a scratch area of one byte. */
+/* Fills a batch with pieces that stand in `memory`. */
 static inline void source_fill(struct source *source, struct message_batch *batch, uint8_t *memory,
 			       size_t size, uint64_t until)
 {
 	uint8_t *to = memory + 1;
 
 	memset(memory, 0xee, size);
+	source->free = memory;
 	batch->count = 0;
 	batch->time_ns = MESSAGE_TIME_NS(source->number);
 	batch->connection = source->connection;

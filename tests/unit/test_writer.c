@@ -3,6 +3,7 @@
  * --wrap: none. */
 #include "test_spool_support.h"
 
+#include "spool/runs.h"
 #include "spool/writer.h"
 
 #define ENTRIES_AT_ONCE 16384 /* of the writer's own buffer */
@@ -49,7 +50,7 @@ static void append(struct place *place, uint64_t until)
 	size_t at = 0;
 
 	source_fill(&place->source, &place->batch, place->memory, place->memory_size, until);
-	assert_int_equal(writer_append(place->writer, &place->batch, place->memory, &at), 0);
+	writer_append(place->writer, &place->batch, &at);
 	assert_int_equal(at, place->batch.count);
 }
 
@@ -189,16 +190,16 @@ static void test_full_with_so_many_messages(void **state)
 		   &(struct writer_options){.bytes_max = UINT64_MAX, .messages_max = 7});
 	add_event(&place, FORMAT_CONNECTED, 0); /* does not count */
 	source_fill(&place.source, &place.batch, place.memory, place.memory_size, 6);
-	assert_int_equal(writer_append(place.writer, &place.batch, place.memory, &at), 0);
+	writer_append(place.writer, &place.batch, &at);
 	assert_int_equal(at, 6);
 	assert_false(writer_is_full(place.writer));
 	assert_int_equal(writer_commit(place.writer, 0), 0);
 	source_fill(&place.source, &place.batch, place.memory, place.memory_size, 20);
 	at = 0;
-	assert_int_equal(writer_append(place.writer, &place.batch, place.memory, &at), 0);
+	writer_append(place.writer, &place.batch, &at);
 	assert_int_equal(at, 1);
 	assert_true(writer_is_full(place.writer));
-	assert_int_equal(writer_append(place.writer, &place.batch, place.memory, &at), 0);
+	writer_append(place.writer, &place.batch, &at);
 	assert_int_equal(at, 1);
 	assert_int_equal(writer_commit(place.writer, 0), 0);
 	assert_true(writer_is_full(place.writer));
@@ -220,7 +221,7 @@ static void test_full_with_so_many_bytes(void **state)
 		place_open(&place, size_ten, KIB(4),
 			   &(struct writer_options){.bytes_max = limits[i].bytes_max});
 		source_fill(&place.source, &place.batch, place.memory, place.memory_size, 40);
-		assert_int_equal(writer_append(place.writer, &place.batch, place.memory, &at), 0);
+		writer_append(place.writer, &place.batch, &at);
 		assert_int_equal(at, limits[i].messages);
 		assert_true(writer_is_full(place.writer));
 		empty_scratch();
@@ -250,30 +251,66 @@ static void test_never_full_inside_a_message(void **state)
 	assert_holds(&place, 1, false);
 }
 
-/* More records than the writer keeps: it writes them in between. */
-static void test_many_records_in_one_commit(void **state)
+/* Appends a batch, with commits in between when the writer wants them. Returns how many. */
+static size_t append_and_commit(struct place *place)
+{
+	size_t at = 0, commits = 0;
+
+	for (;;) {
+		writer_append(place->writer, &place->batch, &at);
+		if (at == place->batch.count)
+			return commits;
+		assert_int_equal(writer_commit(place->writer, UINT64_MAX), 0);
+		commits++;
+	}
+}
+
+/* Sends messages of no size from one buffer. Returns how many commits the writer wanted. */
+static size_t send_from_one_buffer(struct place *place, uint64_t messages)
+{
+	size_t commits = 0;
+
+	place->source.free = place->memory;
+	for (uint8_t *to = place->memory + 1; place->source.number < messages;) {
+		for (place->batch.count = 0;
+		     place->batch.count < MESSAGE_BATCH_MAX && place->source.number < messages;
+		     place->batch.count++)
+			assert_true(source_put(&place->source,
+					       &place->batch.pieces[place->batch.count], &to,
+					       place->memory + place->memory_size));
+		commits += append_and_commit(place);
+	}
+	return commits;
+}
+
+/* More records than the writer keeps. */
+static void test_many_records_in_one_buffer(void **state)
 {
 	PLACE place;
 	const uint64_t messages = ENTRIES_AT_ONCE + 100;
 
 	(void)state;
 	place_open(&place, no_sizes, 2 * (ENTRIES_AT_ONCE + 200), UNLIMITED);
-	for (uint8_t *to = place.memory + 1; place.source.number < messages;) {
-		size_t at = 0;
-
-		for (place.batch.count = 0;
-		     place.batch.count < MESSAGE_BATCH_MAX && place.source.number < messages;
-		     place.batch.count++)
-			assert_true(source_put(&place.source,
-					       &place.batch.pieces[place.batch.count], &to,
-					       place.memory + place.memory_size));
-		assert_int_equal(writer_append(place.writer, &place.batch, place.memory, &at), 0);
-		assert_int_equal(at, place.batch.count);
-	}
+	place.source.all_moved = true;
+	assert_int_equal(send_from_one_buffer(&place, messages), 1);
 	assert_int_equal(writer_committed(place.writer).messages, ENTRIES_AT_ONCE);
 	assert_int_equal(writer_commit(place.writer, 0), 0);
 	seal(&place);
 	assert_holds(&place, messages, true);
+}
+
+/* More stretches of memory than it keeps: each message that was not moved is one, and its separator
+ * another. */
+static void test_many_stretches_in_one_buffer(void **state)
+{
+	PLACE place;
+
+	(void)state;
+	place_open(&place, no_sizes, KIB(8), UNLIMITED);
+	assert_true(send_from_one_buffer(&place, 4000) > 4000 / 4 * 2 / RUNS_MAX - 1);
+	assert_int_equal(writer_commit(place.writer, 0), 0);
+	seal(&place);
+	assert_holds(&place, 4000, true);
 }
 
 static void test_many_events_in_one_commit(void **state)
@@ -406,7 +443,7 @@ static void test_drop_of_a_message_without_a_byte(void **state)
 	place.batch.count = 1;
 	place.batch.pieces[0] = (struct message_piece){
 		.data = place.memory + 3, .kind = MESSAGE_TEXT, .first = true};
-	assert_int_equal(writer_append(place.writer, &place.batch, place.memory, &at), 0);
+	writer_append(place.writer, &place.batch, &at);
 	assert_int_equal(writer_commit(place.writer, 0), 0);
 	drop(&place);
 	finish_after_drop(&place, 3);
@@ -451,7 +488,8 @@ int main(void)
 		TEST_IN_SCRATCH(test_full_with_so_many_messages),
 		TEST_IN_SCRATCH(test_full_with_so_many_bytes),
 		TEST_IN_SCRATCH(test_never_full_inside_a_message),
-		TEST_IN_SCRATCH(test_many_records_in_one_commit),
+		TEST_IN_SCRATCH(test_many_records_in_one_buffer),
+		TEST_IN_SCRATCH(test_many_stretches_in_one_buffer),
 		TEST_IN_SCRATCH(test_many_events_in_one_commit),
 		TEST_IN_SCRATCH(test_events_stand_between_messages),
 		TEST_IN_SCRATCH(test_drop_before_anything_was_written),
