@@ -3,7 +3,7 @@
  * numbers, as RFC 3629 has it. The first byte of the input says how large the pieces are.
  */
 #include "base/macro.h"
-#include "websocket/utf8.h"
+#include "base/utf8.h"
 
 #include <string.h>
 

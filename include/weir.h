@@ -69,6 +69,16 @@ enum weir_destination {
 	WEIR_TO_STREAM, /* options.stream_fd gets the data as it is captured, before it is sealed */
 };
 
+/* What ended a capture. */
+enum weir_end {
+	WEIR_END_NONE = 0, /* nothing yet */
+	WEIR_END_LIMIT,	   /* messages_max, bytes_max or duration_ns */
+	WEIR_END_STOP,	   /* weir_capture_stop() */
+	WEIR_END_SERVER,   /* the server closed in good order */
+	WEIR_END_READER,   /* who read the stream of WEIR_TO_STREAM went away */
+	WEIR_END_FAILURE,  /* what the outcome says, WEIR_USAGE or higher */
+};
+
 /* What is going on, and what went on. */
 struct weir_stats {
 	uint64_t elapsed_ns;	   /* since weir_capture_run() */
@@ -84,8 +94,8 @@ struct weir_stats {
 	uint64_t cut_bytes;	   /* of a message that the end of the connection tore off */
 	uint16_t close_code;	   /* the server's; 0: none, 1005: a Close without a code */
 	bool connected;
-	bool ended_by_server; /* nobody here asked for the end */
-	bool blocked;	      /* not reading, until there is room under disk_max */
+	bool blocked; /* not reading, until there is room under disk_max */
+	enum weir_end end;
 };
 
 struct weir_capture_options {

@@ -2,6 +2,7 @@
  * weir capture: options in, libweir runs, words out. The library does the work; here are the
  * terminal, the signals and the exit code.
  */
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/units.h"
 #include "cli/arguments.h"
@@ -22,6 +23,7 @@
 #define TICK_NS 250000000u
 #define SEGMENT_AGE_NS UINT64_C(10000000000)
 #define COLUMNS_MAX 400
+#define ECHO_NS (20 * NS_PER_MS)
 #define EXIT_SIGNAL 128
 #define EXIT_CANNOT_EXECUTE 126
 #define EXIT_NOT_FOUND 127
@@ -48,10 +50,17 @@ struct run {
 static struct weir_capture *volatile stopping;
 static volatile sig_atomic_t last_signal;
 
+/* timeout(1) sends its signal to the command, and at once to the whole group: that is one wish, not
+ * two. No other handler of ours interrupts this one. */
 static void on_signal(int number)
 {
+	static uint64_t last_ns;
+	uint64_t now = clock_monotonic_ns();
+	bool echo = number == last_signal && now - last_ns < ECHO_NS;
+
+	last_ns = now;
 	last_signal = number;
-	if (stopping)
+	if (stopping && !echo)
 		weir_capture_stop(stopping);
 }
 
@@ -61,6 +70,7 @@ static void catch_signals(void)
 	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
 	struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
 
+	sigfillset(&stop.sa_mask);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &stop, NULL);
@@ -164,14 +174,10 @@ static int choose_destination(struct run *run, char **command)
 	return command ? check_program(*command) : 0;
 }
 
-static const char *end_name(enum weir_outcome outcome, const struct weir_stats *stats)
-{
-	if (outcome >= WEIR_NOT_CONNECTED && outcome != WEIR_ABORTED)
-		return "failed";
-	if (last_signal)
-		return "signal";
-	return stats->ended_by_server ? "closed" : "limit";
-}
+static const char *const end_names[] = {
+	[WEIR_END_NONE] = "",	      [WEIR_END_LIMIT] = "limit",   [WEIR_END_STOP] = "signal",
+	[WEIR_END_SERVER] = "closed", [WEIR_END_READER] = "reader", [WEIR_END_FAILURE] = "failed",
+};
 
 /* A temporary spool that stays must be named, or nobody would ever find it. */
 static void report_spool(const struct run *run, const char *spool)
@@ -189,20 +195,19 @@ static void report(struct run *run, enum weir_outcome outcome)
 	struct status_names names = {
 		.url = weir_capture_url(run->capture),
 		.spool = exists ? weir_capture_spool(run->capture) : "",
-		.end = end_name(outcome, &stats),
+		.end = end_names[stats.end],
 	};
 
 	say_live("");
 	if (outcome != WEIR_DONE)
 		say_error("%s", weir_capture_message(run->capture));
-	if (outcome == WEIR_NOT_CONNECTED && stats.acked + stats.kept == 0)
-		run->kind = run->kind == STATUS_JSON ? STATUS_JSON
-						     : STATUS_NONE; /* nothing to sum up */
-	if (run->kind == STATUS_LIVE || run->kind == STATUS_SUMMARY)
-		status_summary(stderr, &stats);
 	if (run->kind == STATUS_JSON)
-		status_json(stderr, &stats, &names);
-	if (exists && stats.disk_bytes > 0 && run->kind != STATUS_JSON)
+		return status_json(stderr, &stats, &names);
+	if (outcome == WEIR_NOT_CONNECTED && stats.acked + stats.kept == 0)
+		run->kind = STATUS_NONE; /* nothing to sum up */
+	if (run->kind != STATUS_NONE && stats.elapsed_ns > 0)
+		status_summary(stderr, &stats);
+	if (exists && stats.disk_bytes > 0 && stats.elapsed_ns > 0)
 		report_spool(run, names.spool);
 }
 
@@ -219,10 +224,8 @@ static int capture(struct run *run)
 		stopping = run->capture;
 		catch_signals();
 		outcome = weir_capture_run(run->capture);
-		report(run, outcome);
-	} else {
-		say_error("%s", weir_capture_message(run->capture));
 	}
+	report(run, outcome);
 	stopping = NULL;
 	weir_capture_free(run->capture);
 	return outcome == WEIR_ABORTED ? EXIT_SIGNAL + last_signal : (int)outcome;

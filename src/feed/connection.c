@@ -17,8 +17,8 @@
 #include <sys/socket.h>
 
 #define OUT_SIZE KIB(512)
-#define TICK_NS (5 * NS_PER_MS) /* how often a limited rate sends */
-#define CLOSE_TIMEOUT_NS (3 * NS_PER_S)
+#define TICK_NS (5 * NS_PER_MS)	   /* how often a limited rate sends */
+#define PATIENCE_NS (3 * NS_PER_S) /* for a client's request, and for its Close */
 #define ANSWER_MAX 1024
 #define PING_HEADER 6 /* with the mask, which clients always set */
 #define PING_SIZE_MAX (PING_HEADER + FRAME_CONTROL_MAX)
@@ -88,7 +88,7 @@ static void refill(struct connection *connection)
 /* Nothing to send for now: waits for the client, or for the time to go on. */
 static int rest(struct connection *connection)
 {
-	uint64_t wait = connection->producer.closed ? CLOSE_TIMEOUT_NS : TICK_NS;
+	uint64_t wait = connection->producer.closed ? PATIENCE_NS : TICK_NS;
 
 	connection->over = connection->refused || connection->closing;
 	loop_timer_set(connection->loop, &connection->timer, clock_monotonic_ns() + wait);
@@ -124,6 +124,7 @@ static int on_request(struct connection *connection)
 		connection->producer.closed = true;
 	connection->in_size = 0;
 	connection->started_ns = clock_monotonic_ns();
+	loop_timer_clear(connection->loop, &connection->timer);
 	return loop_change(connection->loop, &connection->source, EPOLLIN | EPOLLOUT);
 }
 
@@ -232,13 +233,13 @@ static int on_ready(void *data)
 	return check_over(connection, r);
 }
 
-/* The client had its time to answer; or a limited rate may go on. */
+/* The client had its time to ask, or to answer; or a limited rate may go on. */
 static int on_timer(void *data)
 {
 	struct connection *connection = data;
 	int r = 0;
 
-	connection->over |= connection->producer.closed;
+	connection->over |= !connection->accepted || connection->producer.closed;
 	if (!connection->over)
 		r = loop_change(connection->loop, &connection->source, EPOLLIN | EPOLLOUT);
 	return check_over(connection, r);
@@ -266,6 +267,7 @@ int connection_new(struct loop *loop, int fd, const struct connection_options *o
 		free(connection);
 		return r;
 	}
+	loop_timer_set(loop, &connection->timer, clock_monotonic_ns() + PATIENCE_NS);
 	connection->next = *list;
 	*list = connection;
 	return 0;

@@ -4,6 +4,7 @@
  */
 #include "feed/server.h"
 
+#include "base/clock.h"
 #include "feed/connection.h"
 
 #include <arpa/inet.h>
@@ -15,11 +16,13 @@
 
 #define BACKLOG 16
 #define URL_SIZE 80
+#define REST_NS (100 * NS_PER_MS)
 
 struct server {
 	struct loop *loop;
 	struct server_options options;
 	struct loop_source source;
+	struct loop_timer timer; /* while there are no descriptors for another client */
 	int fd;
 	struct connection *connections;
 	char url[URL_SIZE];
@@ -36,6 +39,20 @@ static int on_gone(void *data, struct connection *connection)
 	return 0;
 }
 
+/* There is no place for another client, who would be waiting all the time: the others go on. */
+static int rest(struct server *server)
+{
+	loop_timer_set(server->loop, &server->timer, clock_monotonic_ns() + REST_NS);
+	return loop_change(server->loop, &server->source, 0);
+}
+
+static int on_rested(void *data)
+{
+	struct server *server = data;
+
+	return loop_change(server->loop, &server->source, EPOLLIN);
+}
+
 static int on_client(void *data)
 {
 	struct server *server = data;
@@ -47,8 +64,9 @@ static int on_client(void *data)
 	};
 	CLEANUP_FD int fd = accept4(server->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0) /* a client that gave up, or too many of them: the others go on */
-		return 0;
+	if (fd < 0)
+		return errno == EAGAIN || errno == ECONNABORTED || errno == EINTR ? 0
+										  : rest(server);
 	if (connection_new(server->loop, fd, &options, &server->connections) >= 0)
 		take_fd(&fd);
 	return 0;
@@ -106,6 +124,7 @@ int server_new(struct loop *loop, const struct server_options *options, struct s
 	server->options = *options;
 	server->fd = -1;
 	server->source = (struct loop_source){.callback = on_client, .data = server, .fd = -1};
+	server->timer = (struct loop_timer){.callback = on_rested, .data = server};
 	if (getaddrinfo(options->host, options->port, &hints, &addresses) != 0)
 		return -EINVAL;
 	r = listen_at(server, addresses);
@@ -128,6 +147,7 @@ void server_free(struct server *server)
 		connection_free(connection);
 	}
 	loop_remove(server->loop, &server->source);
+	loop_timer_clear(server->loop, &server->timer);
 	close_fdp(&server->fd);
 	free(server);
 }

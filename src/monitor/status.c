@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/units.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -71,16 +72,25 @@ static void put_number(FILE *to, const char *name, uint64_t value)
 	fprintf(to, "\"%s\":%" PRIu64 ",", name, value);
 }
 
+/* A path may hold any bytes, JSON may not: what is no UTF-8 becomes U+FFFD. */
 static void put_text(FILE *to, const char *name, const char *text, const char *behind)
 {
+	const uint8_t *at = (const uint8_t *)text;
+	size_t size;
+
 	fprintf(to, "\"%s\":\"", name);
-	for (; *text; text++) {
-		if (*text == '"' || *text == '\\')
-			fprintf(to, "\\%c", *text);
-		else if ((unsigned char)*text < ' ')
-			fprintf(to, "\\u%04x", (unsigned)*text);
+	for (size_t left = strlen(text); left > 0; at += size, left -= size) {
+		size_t whole = utf8_character(at, left);
+
+		size = MAX(whole, (size_t)1);
+		if (whole == 0)
+			fputs("\\ufffd", to);
+		else if (*at == '"' || *at == '\\')
+			fprintf(to, "\\%c", *at);
+		else if (*at < ' ')
+			fprintf(to, "\\u%04x", *at);
 		else
-			putc(*text, to);
+			fwrite(at, 1, whole, to);
 	}
 	fprintf(to, "\"%s", behind);
 }

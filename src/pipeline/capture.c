@@ -82,6 +82,8 @@ enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
 		r = set_up(capture);
 	if (r < 0)
 		fault_set(&capture->fault, WEIR_STORAGE, "cannot begin: %s", strerror(-r));
+	if (capture->fault.outcome != WEIR_DONE)
+		capture->stats.end = WEIR_END_FAILURE;
 	return capture->fault.outcome;
 }
 
@@ -129,6 +131,8 @@ static void conclude(struct weir_capture *capture, int error)
 			  "stopped at once; what was captured and not processed is left in the "
 			  "spool %s",
 			  spool_path(capture->spool));
+	if (capture->fault.outcome >= WEIR_USAGE && capture->fault.outcome != WEIR_ABORTED)
+		capture->stats.end = WEIR_END_FAILURE;
 	capture->stats.elapsed_ns = clock_monotonic_ns() - capture->started_ns;
 	capture->removed = spool_remove(capture->spool) >= 0 && !capture->options.spool &&
 			   access(spool_path(capture->spool), F_OK) < 0;

@@ -86,6 +86,14 @@ static int keep(struct delivery *delivery, int wait_status)
 	return r;
 }
 
+/* Goes on with what is left, and tells the owner. */
+static int report(struct delivery *delivery, int stream_error, int spool_error)
+{
+	int r = delivery_kick(delivery);
+
+	return delivery->progress(delivery->data, stream_error, spool_error < 0 ? spool_error : r);
+}
+
 static int on_command_ended(void *data, int wait_status)
 {
 	struct delivery *delivery = data;
@@ -93,9 +101,7 @@ static int on_command_ended(void *data, int wait_status)
 
 	command_free(TAKE_PTR(delivery->command));
 	r = wait_status == 0 ? acknowledge(delivery) : keep(delivery, wait_status);
-	if (r >= 0)
-		r = delivery_kick(delivery);
-	return r < 0 ? r : delivery->progress(delivery->data, 0);
+	return report(delivery, 0, r);
 }
 
 /* Gives the current segment to the command or the callback. */
@@ -138,18 +144,20 @@ static int take_next(struct delivery *delivery)
 /* Takes segments until one is out, or none is left. */
 static int deliver_segments(struct delivery *delivery)
 {
-	int r = 0;
+	int error = 0;
 
-	while (r >= 0 && !delivery->current) {
-		r = take_next(delivery);
-		if (r < 0 || !delivery->current)
+	while (!delivery->current) {
+		int r = take_next(delivery);
+
+		if (r >= 0 && !delivery->current)
 			break;
-		if (delivery->current->messages == 0)
+		if (r >= 0 && delivery->current->messages == 0)
 			r = acknowledge(delivery);
-		else
+		else if (r >= 0)
 			r = hand_out(delivery);
+		error = error < 0 ? error : MIN(r, 0);
 	}
-	return r;
+	return error;
 }
 
 static int open_data(struct delivery *delivery, uint64_t first_seq)
@@ -251,11 +259,9 @@ int delivery_kick(struct delivery *delivery)
 static int on_stream_idle(void *data, int error)
 {
 	struct delivery *delivery = data;
-	int r;
 
-	delivery->broken = error < 0;
-	r = delivery_kick(delivery);
-	return r < 0 ? r : delivery->progress(delivery->data, error);
+	delivery->broken |= error < 0;
+	return report(delivery, error, 0);
 }
 
 int delivery_new(struct loop *loop, struct spool *spool, const struct weir_capture_options *options,

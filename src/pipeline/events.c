@@ -19,18 +19,19 @@
 #define SEAL_RETRY_NS (100 * NS_PER_MS)
 
 /* Ends the capture of messages; the rest follows from the end of the connection. */
-static int stop(struct weir_capture *capture, uint16_t close_code)
+static int stop(struct weir_capture *capture, enum weir_end end, uint16_t close_code)
 {
 	if (capture->phase != RUNNING)
 		return 0;
 	capture->phase = STOPPING;
+	capture->stats.end = end;
 	return client_close(capture->client, close_code);
 }
 
 static int fail_storage(struct weir_capture *capture, int error)
 {
 	fault_set_storage(&capture->fault, spool_path(capture->spool), error);
-	return stop(capture, CLOSE_INTERNAL);
+	return stop(capture, WEIR_END_FAILURE, CLOSE_INTERNAL);
 }
 
 /* When everything is handed on, there is nothing left to run for. */
@@ -48,20 +49,22 @@ int events_kick(struct weir_capture *capture)
 	return r < 0 ? fail_storage(capture, r) : 0;
 }
 
-int events_progress(void *data, int error)
+int events_progress(void *data, int stream_error, int spool_error)
 {
 	struct weir_capture *capture = data;
-	int r;
+	int r = 0;
 
-	if (error < 0) {
+	if (stream_error < 0) {
 		fault_set(&capture->fault, WEIR_KEPT,
 			  "cannot write to standard output: %s; what was not handed on is kept in "
 			  "the spool %s",
-			  strerror(-error), spool_path(capture->spool));
-		r = stop(capture, CLOSE_NORMAL);
-		if (r < 0)
-			return r;
+			  strerror(-stream_error), spool_path(capture->spool));
+		r = stop(capture, WEIR_END_READER, CLOSE_NORMAL);
 	}
+	if (r >= 0 && spool_error < 0)
+		r = fail_storage(capture, spool_error);
+	if (r < 0)
+		return r;
 	finish_when_idle(capture);
 	return capture->client ? client_resume(capture->client) : 0;
 }
@@ -94,7 +97,7 @@ static size_t make_room(struct weir_capture *capture)
 		  "the spool %s is at its --disk-max and nothing that it holds will be processed; "
 		  "raise --disk-max, or process what is there",
 		  spool_path(capture->spool));
-	stop(capture, CLOSE_INTERNAL);
+	stop(capture, WEIR_END_FAILURE, CLOSE_INTERNAL);
 	return SIZE_MAX;
 }
 
@@ -164,7 +167,7 @@ static int on_flush(void *data)
 	watch_age(capture);
 	r = events_kick(capture);
 	if (r >= 0 && !spool_in_message(capture->spool) && limit_reached(capture))
-		r = stop(capture, CLOSE_NORMAL);
+		r = stop(capture, WEIR_END_LIMIT, CLOSE_NORMAL);
 	return r;
 }
 
@@ -189,34 +192,41 @@ int events_age(void *data)
 	return 0;
 }
 
+/* Whether the end tore a message off. One that began behind a limit was never asked for. */
+static bool was_cut(const struct weir_capture *capture, const struct client_end *end)
+{
+	return end->cut && (spool_in_message(capture->spool) || !limit_reached(capture));
+}
+
 /* Puts the end of the connection on record, and seals. */
 static int record_end(struct weir_capture *capture, const struct client_end *end)
 {
 	uint16_t code = end->close_code ? end->close_code : CLOSE_MISSING;
-	int r = spool_drop_open_message(capture->spool);
+	uint8_t flags = was_cut(capture, end) ? FORMAT_FLAG_CUT : 0;
+	int r;
 
+	capture->stats.cut_bytes = flags ? end->cut_bytes : 0;
+	r = spool_drop_open_message(capture->spool);
 	if (r >= 0 && capture->stats.connected)
-		r = spool_add_event(capture->spool, FORMAT_DISCONNECTED,
-				    end->cut ? FORMAT_FLAG_CUT : 0, 0,
-				    FORMAT_DISCONNECTED_VALUE(code, end->cut_bytes));
+		r = spool_add_event(capture->spool, FORMAT_DISCONNECTED, flags, 0,
+				    FORMAT_DISCONNECTED_VALUE(code, capture->stats.cut_bytes));
 	return r < 0 ? r : spool_seal(capture->spool);
 }
 
 static int on_ended(void *data, const struct client_end *end)
 {
 	struct weir_capture *capture = data;
-	bool wanted = capture->phase == STOPPING && end->kind != CLIENT_VIOLATED;
 	int r = record_end(capture, end);
 
 	if (r < 0)
 		fault_set_storage(&capture->fault, spool_path(capture->spool), r);
-	if (!wanted)
+	if (capture->phase == RUNNING || end->kind == CLIENT_VIOLATED)
 		fault_set_connection(&capture->fault, capture->shown_url, end);
+	if (capture->phase == RUNNING)
+		capture->stats.end = WEIR_END_SERVER;
 	capture->stats.connected = false;
-	capture->stats.ended_by_server = !wanted;
 	capture->stats.blocked = false;
 	capture->stats.close_code = end->close_code;
-	capture->stats.cut_bytes = end->cut_bytes;
 	capture->phase = ENDING;
 	loop_timer_clear(capture->loop, &capture->age_timer);
 	r = events_kick(capture);
@@ -234,7 +244,7 @@ const struct client_handler events_of_client = {
 
 int events_duration(void *data)
 {
-	return stop(data, CLOSE_NORMAL);
+	return stop(data, WEIR_END_LIMIT, CLOSE_NORMAL);
 }
 
 int events_tick(void *data)
@@ -257,8 +267,9 @@ int events_stop(void *data)
 		return 0;
 	capture->stops += calls;
 	if (capture->stops == 1)
-		return stop(capture, CLOSE_NORMAL);
+		return stop(capture, WEIR_END_STOP, CLOSE_NORMAL);
 	capture->aborted = true;
+	capture->stats.end = WEIR_END_STOP;
 	delivery_abort(capture->delivery);
 	loop_stop(capture->loop);
 	return 0;

@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#define URL_SHOWN_MAX 200
+
 void fault_set(struct fault *fault, enum weir_outcome outcome, const char *format, ...)
 {
 	va_list arguments;
@@ -84,7 +86,7 @@ static void set_closed(struct fault *fault, const char *url, const struct client
 		  end->detail[0] ? ": " : "", end->detail);
 }
 
-void fault_set_connection(struct fault *fault, const char *url, const struct client_end *end)
+static void set_connection(struct fault *fault, const char *url, const struct client_end *end)
 {
 	switch (end->kind) {
 	case CLIENT_DIAL:
@@ -113,6 +115,16 @@ void fault_set_connection(struct fault *fault, const char *url, const struct cli
 	case CLIENT_CLOSE_TIMEOUT:
 		return;
 	}
+}
+
+/* The beginning of a long URL says which one it is; all of it would hide the rest. */
+void fault_set_connection(struct fault *fault, const char *url, const struct client_end *end)
+{
+	char shown[URL_SHOWN_MAX + sizeof("...")];
+
+	snprintf(shown, sizeof(shown), "%.*s%s", URL_SHOWN_MAX, url,
+		 strlen(url) > URL_SHOWN_MAX ? "..." : "");
+	set_connection(fault, shown, end);
 }
 
 static const char *advice(int error)

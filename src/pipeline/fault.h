@@ -4,9 +4,10 @@
 
 #include "websocket/client.h"
 
+#include <limits.h>
 #include <weir.h>
 
-#define FAULT_MESSAGE_SIZE 1024
+#define FAULT_MESSAGE_SIZE (PATH_MAX + 1024) /* there is a path in most of them */
 
 struct fault {
 	enum weir_outcome outcome;

@@ -3,8 +3,8 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "base/utf8.h"
 #include "spool/spool.h"
-#include "websocket/utf8.h"
 
 #include <string.h>
 

@@ -41,8 +41,8 @@ extern const struct client_handler events_of_client;
 int events_kick(struct weir_capture *capture);
 
 /* Callbacks; their data is the capture. */
-int events_progress(void *data, int error); /* a delivery_progress */
-int events_age(void *data);		    /* timers */
+int events_progress(void *data, int stream_error, int spool_error); /* a delivery_progress */
+int events_age(void *data);					    /* timers */
 int events_tick(void *data);
 int events_duration(void *data);
 int events_stop(void *data); /* weir_capture_stop() was called */

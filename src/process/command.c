@@ -25,30 +25,35 @@ struct command {
 	int pidfd;
 };
 
-static int check_file(const char *path)
+/* Takes the path over: to `*ret_path` if it is that of a program. */
+static int check_file(char *path, char **ret_path)
 {
+	CLEANUP_FREE char *file = path;
 	struct stat status;
 
-	if (stat(path, &status) < 0)
+	if (!file)
+		return -ENOMEM;
+	if (stat(file, &status) < 0)
 		return errno == EACCES ? -EACCES : -ENOENT;
-	return S_ISREG(status.st_mode) && access(path, X_OK) == 0 ? 0 : -EACCES;
+	if (!S_ISREG(status.st_mode) || access(file, X_OK) < 0)
+		return -EACCES;
+	*ret_path = TAKE_PTR(file);
+	return 0;
 }
 
 /* Looks into the directory that the first `length` bytes of `path` name: an empty one is the
  * working directory. */
-static int check_in(const char *path, size_t length, const char *program)
+static int find_in(const char *path, size_t length, const char *program, char **ret_path)
 {
-	CLEANUP_FREE char *file = NULL;
+	char *file;
 
-	if (asprintf(&file, "%.*s/%s", length ? (int)length : 1, length ? path : ".", program) <
-	    0) {
+	if (asprintf(&file, "%.*s/%s", length ? (int)length : 1, length ? path : ".", program) < 0)
 		file = NULL;
-		return -ENOMEM;
-	}
-	return check_file(file);
+	return check_file(file, ret_path);
 }
 
-int command_check(const char *program)
+/* As execvp(3) looks for it. */
+static int find(const char *program, char **ret_path)
 {
 	const char *path = getenv("PATH"), *end;
 	int result = -ENOENT;
@@ -56,14 +61,14 @@ int command_check(const char *program)
 	if (!*program)
 		return -ENOENT;
 	if (strchr(program, '/'))
-		return check_file(program);
+		return check_file(strdup(program), ret_path);
 	if (!path)
 		path = "/bin:/usr/bin";
 	for (;; path = end + 1) {
 		int r;
 
 		end = strchrnul(path, ':');
-		r = check_in(path, (size_t)(end - path), program);
+		r = find_in(path, (size_t)(end - path), program, ret_path);
 		if (r == 0 || r == -ENOMEM)
 			return r;
 		if (r != -ENOENT)
@@ -71,6 +76,13 @@ int command_check(const char *program)
 		if (!*end)
 			return result;
 	}
+}
+
+int command_check(const char *program)
+{
+	CLEANUP_FREE char *path = NULL;
+
+	return find(program, &path);
 }
 
 static int on_end(void *data)
@@ -110,22 +122,50 @@ static void set_attributes(posix_spawnattr_t *attributes)
 	posix_spawnattr_setpgroup(attributes, 0);
 }
 
-static int spawn(char *const *argv, char *const *environment, int input, pid_t *ret_pid)
-{
+struct spawning {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
-	int r = posix_spawn_file_actions_init(&actions);
+	char *const *environment;
+};
 
-	if (r != 0)
-		return -r;
-	posix_spawnattr_init(&attributes);
-	set_attributes(&attributes);
-	r = posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+/* An executable text without "#!" is for the shell, as everywhere: execvp(3). */
+static int spawn_by_shell(const struct spawning *how, char *const *argv, pid_t *ret_pid)
+{
+	static char shell[] = "/bin/sh";
+	CLEANUP_FREE char **with_shell = calloc(strings_count(argv) + 2, sizeof(char *));
+	CLEANUP_FREE char *path = NULL;
+	int r = find(argv[0], &path);
+
+	if (!with_shell)
+		return -ENOMEM;
+	if (r < 0)
+		return r;
+	with_shell[0] = shell;
+	with_shell[1] = path;
+	for (size_t i = 1; argv[i]; i++)
+		with_shell[i + 1] = argv[i];
+	return -posix_spawn(ret_pid, shell, &how->actions, &how->attributes, with_shell,
+			    how->environment);
+}
+
+static int spawn(char *const *argv, char *const *environment, int input, pid_t *ret_pid)
+{
+	struct spawning how = {.environment = environment};
+	int r = -posix_spawn_file_actions_init(&how.actions);
+
+	if (r < 0)
+		return r;
+	posix_spawnattr_init(&how.attributes);
+	set_attributes(&how.attributes);
+	r = -posix_spawn_file_actions_adddup2(&how.actions, input, STDIN_FILENO);
 	if (r == 0)
-		r = posix_spawnp(ret_pid, argv[0], &actions, &attributes, argv, environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return -r;
+		r = -posix_spawnp(ret_pid, argv[0], &how.actions, &how.attributes, argv,
+				  environment);
+	if (r == -ENOEXEC)
+		r = spawn_by_shell(&how, argv, ret_pid);
+	posix_spawnattr_destroy(&how.attributes);
+	posix_spawn_file_actions_destroy(&how.actions);
+	return r;
 }
 
 static int watch(struct command *command)

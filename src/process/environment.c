@@ -8,10 +8,8 @@
 #include <string.h>
 
 #define PLACEHOLDER "{}"
-#define OWN_PREFIX "WEIR_"
-#define OWN_MAX 9
 
-static size_t count(char *const *strings)
+size_t strings_count(char *const *strings)
 {
 	size_t n = 0;
 
@@ -29,54 +27,73 @@ void strings_free(char **strings)
 	free(strings);
 }
 
-static bool add_text(char **to, const char *name, const char *value)
+/* The variables that are set here, each at its place. */
+enum own {
+	SPOOL,
+	SEGMENT,
+	INDEX,
+	FIRST_SEQ,
+	LAST_SEQ,
+	MESSAGES,
+	BYTES,
+	FIRST_TIME,
+	LAST_TIME,
+	OWN_COUNT,
+};
+
+static const char *const own_names[OWN_COUNT] = {
+	[SPOOL] = "WEIR_SPOOL",		[SEGMENT] = "WEIR_SEGMENT",
+	[INDEX] = "WEIR_INDEX",		[FIRST_SEQ] = "WEIR_FIRST_SEQ",
+	[LAST_SEQ] = "WEIR_LAST_SEQ",	[MESSAGES] = "WEIR_MESSAGES",
+	[BYTES] = "WEIR_BYTES",		[FIRST_TIME] = "WEIR_FIRST_TIME",
+	[LAST_TIME] = "WEIR_LAST_TIME",
+};
+
+static bool add_text(char **to, enum own which, const char *value)
 {
-	if (asprintf(to, OWN_PREFIX "%s=%s", name, value) >= 0)
+	if (asprintf(&to[which], "%s=%s", own_names[which], value) >= 0)
 		return true;
-	*to = NULL;
+	to[which] = NULL;
 	return false;
 }
 
-static bool add_number(char **to, const char *name, uint64_t value)
+static bool add_number(char **to, enum own which, uint64_t value)
 {
-	if (asprintf(to, OWN_PREFIX "%s=%" PRIu64, name, value) >= 0)
+	if (asprintf(&to[which], "%s=%" PRIu64, own_names[which], value) >= 0)
 		return true;
-	*to = NULL;
+	to[which] = NULL;
 	return false;
 }
 
+/* In the order of their places, so that a list that ends early is one that can be freed. */
 static bool add_own(char **to, const struct weir_segment *segment)
 {
-	return add_text(to++, "SPOOL", segment->spool) &&
-	       add_text(to++, "SEGMENT", segment->data) &&
-	       add_text(to++, "INDEX", segment->index) &&
-	       add_number(to++, "FIRST_SEQ", segment->first_seq) &&
-	       add_number(to++, "LAST_SEQ", segment->last_seq) &&
-	       add_number(to++, "MESSAGES", segment->messages) &&
-	       add_number(to++, "BYTES", segment->bytes) &&
-	       add_number(to++, "FIRST_TIME", segment->first_time_ns) &&
-	       add_number(to++, "LAST_TIME", segment->last_time_ns);
+	return add_text(to, SPOOL, segment->spool) && add_text(to, SEGMENT, segment->data) &&
+	       add_text(to, INDEX, segment->index) &&
+	       add_number(to, FIRST_SEQ, segment->first_seq) &&
+	       add_number(to, LAST_SEQ, segment->last_seq) &&
+	       add_number(to, MESSAGES, segment->messages) &&
+	       add_number(to, BYTES, segment->bytes) &&
+	       add_number(to, FIRST_TIME, segment->first_time_ns) &&
+	       add_number(to, LAST_TIME, segment->last_time_ns);
 }
 
-/* Whether this is one of the variables that are set here. */
+/* Whether this is one of them. */
 static bool is_own(const char *variable)
 {
-	static const char *const names[OWN_MAX] = {
-		"SPOOL=",    "SEGMENT=", "INDEX=",	"FIRST_SEQ=", "LAST_SEQ=",
-		"MESSAGES=", "BYTES=",	 "FIRST_TIME=", "LAST_TIME="};
+	for (size_t i = 0; i < OWN_COUNT; i++) {
+		size_t length = strlen(own_names[i]);
 
-	if (strncmp(variable, OWN_PREFIX, strlen(OWN_PREFIX)) != 0)
-		return false;
-	variable += strlen(OWN_PREFIX);
-	for (size_t i = 0; i < OWN_MAX; i++)
-		if (strncmp(variable, names[i], strlen(names[i])) == 0)
+		if (strncmp(variable, own_names[i], length) == 0 && variable[length] == '=')
 			return true;
+	}
 	return false;
 }
 
 char **environment_new(const struct weir_segment *segment)
 {
-	CLEANUP(strings_free) char **strings = calloc(count(environ) + OWN_MAX + 1, sizeof(char *));
+	CLEANUP(strings_free)
+	char **strings = calloc(strings_count(environ) + OWN_COUNT + 1, sizeof(char *));
 	size_t n = 0;
 
 	if (!strings)
@@ -112,7 +129,7 @@ static char *replace(const char *text, const char *path)
 
 char **arguments_new(char *const *template, const char *path)
 {
-	CLEANUP(strings_free) char **strings = calloc(count(template) + 1, sizeof(char *));
+	CLEANUP(strings_free) char **strings = calloc(strings_count(template) + 1, sizeof(char *));
 
 	if (!strings)
 		return NULL;

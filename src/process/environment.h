@@ -11,6 +11,7 @@
 char **environment_new(const struct weir_segment *segment);
 char **arguments_new(char *const *template, const char *path);
 void strings_free(char **strings);
+size_t strings_count(char *const *strings);
 
 /* Whether any argument has "{}" in it. */
 bool arguments_take_path(char *const *template);

@@ -12,6 +12,7 @@
 #include "websocket/client.h"
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "websocket/client_output.h"
 
 #include <errno.h>
@@ -129,21 +130,6 @@ static int violate(struct client *client, enum frame_violation violation)
 	return say_close(client, frame_violation_code(violation), DRAINING);
 }
 
-/* The reason is for people, and their terminals obey control characters: U+0000 to U+001F, U+007F,
- * and U+0080 to U+009F, which begin with C2 in UTF-8. */
-static void copy_reason(char to[CLIENT_DETAIL_SIZE], const uint8_t *from, size_t size)
-{
-	for (size_t i = 0; i < size; i++) {
-		bool c1 = from[i] == 0xc2 && i + 1 < size && from[i + 1] < 0xa0;
-		bool control = from[i] < ' ' || from[i] == 0x7f || c1;
-
-		to[i] = control ? '?' : (char)from[i];
-		if (c1)
-			to[++i] = '?';
-	}
-	to[size] = '\0';
-}
-
 /* The server's Close: answered with the same code, unless it is the answer to ours. */
 static int on_close_frame(struct client *client, const struct frame_control *control)
 {
@@ -154,7 +140,8 @@ static int on_close_frame(struct client *client, const struct frame_control *con
 		return violate(client, violation);
 	client->end.kind = CLIENT_CLOSED;
 	client->end.close_code = close.code;
-	copy_reason(client->end.detail, close.reason, close.reason_size);
+	printable_copy(client->end.detail, sizeof(client->end.detail), close.reason,
+		       close.reason_size);
 	if (client->state == OPEN)
 		return say_close(client, close.code, DRAINING);
 	client->state = DRAINING;

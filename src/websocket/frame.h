@@ -3,7 +3,7 @@
 #define WEIR_WEBSOCKET_FRAME_H
 
 #include "base/message.h"
-#include "websocket/utf8.h"
+#include "base/utf8.h"
 
 #define FRAME_CONTROL_MAX 125 /* payload of a control frame, section 5.5 */
 #define FRAME_HEADER_MAX 14   /* with a 64-bit length and a mask */

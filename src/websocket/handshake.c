@@ -4,6 +4,7 @@
  */
 #include "websocket/handshake.h"
 
+#include "base/printable.h"
 #include "websocket/head.h"
 
 #include <errno.h>
@@ -88,16 +89,6 @@ int handshake_request(struct buffer *to, const struct url *url, const char *key,
 	return r;
 }
 
-/* Copies text that a server sent for people to read: printable ASCII alone, cut to fit. */
-static void copy_printable(char to[HANDSHAKE_TEXT_SIZE], const char *from, size_t size)
-{
-	size_t n = MIN(size, (size_t)HANDSHAKE_TEXT_SIZE - 1);
-
-	for (size_t i = 0; i < n; i++)
-		to[i] = from[i] >= ' ' && from[i] <= '~' ? from[i] : '?';
-	to[n] = '\0';
-}
-
 static bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -115,7 +106,7 @@ static bool parse_status_line(const char *line, size_t size, struct handshake_re
 	if (size > 12 && line[12] != ' ')
 		return false;
 	response->status = (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
-	copy_printable(response->reason, line + MIN(size, (size_t)13),
+	printable_copy(response->reason, sizeof(response->reason), line + MIN(size, (size_t)13),
 		       size - MIN(size, (size_t)13));
 	return true;
 }
@@ -145,7 +136,8 @@ static void see_field(struct seen *seen, const struct head_field *field, const c
 	} else if (head_name_is(field, "Sec-WebSocket-Protocol")) {
 		seen->subprotocol |= field->value_size > 0;
 	} else if (head_name_is(field, "Location")) {
-		copy_printable(response->location, field->value, field->value_size);
+		printable_copy(response->location, sizeof(response->location), field->value,
+			       field->value_size);
 	}
 }
 

@@ -123,6 +123,10 @@ class Process:
     def mappings(self):
         return len(Path(f"/proc/{self.pid}/maps").read_text().splitlines())
 
+    def cpu_seconds(self):
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def peak_memory(self):
         """Bytes, as the kernel counts them."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():

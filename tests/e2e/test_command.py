@@ -156,6 +156,20 @@ def test_a_script_without_interpreter(weir, server, place):
     assert payloads_of(spool) == MESSAGES
 
 
+@pytest.mark.parametrize("by_name", [False, True], ids=["by path", "by name"])
+def test_a_script_without_a_first_line(weir, serve, place, by_name):
+    """It is for the shell, as wherever else commands are run."""
+    path = place.root / "plain-script"
+    path.write_text('cat "$1" >>"$2"\n')
+    path.chmod(0o755)
+    env = {"PATH": f"{place.root}:{os.environ['PATH']}"} if by_name else None
+    copy = place.root / "copy"
+    server = serve(sending(texts(MESSAGES)))
+    command = ["plain-script" if by_name else path, "{}", copy]
+    weir.capture(server.url, "--", *command, env=env).expect(0)
+    assert copy.read_bytes() == b"".join(m + b"\n" for m in MESSAGES)
+
+
 def test_a_command_that_reads_nothing(weir, serve):
     server = serve(sending(texts([b"x" * 1000] * 1000)))
     weir.capture(server.url, "--", "true").expect(0)

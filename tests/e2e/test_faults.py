@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from frames import texts
+from frames import close_code, texts
 from harness import SANITIZED
 from servers.hostile import Connection
 from spool_reader import read_spool
@@ -169,6 +169,26 @@ def test_a_spool_of_our_own(faulty, serve, place, collector, fault):
     check_truth(result, happened, numbered(collector.records()), left, MESSAGES)
     if spools:
         assert str(spools[0]) in result.complaint, f"what is left is not named\n{result}"
+
+
+def test_an_acknowledgement_that_fails_ends_the_capture_in_good_order(faulty, serve, place,
+                                                                       collector):
+    """The server is told, what has come is sealed, and the other segments are processed."""
+    def script(connection):
+        connection.upgrade(more=texts(MESSAGES[:250]))
+        connection.answer_close()
+
+    server = serve(script)
+    spool = place.root / "spool"
+    result, happened = faulty("unlinkat:EIO:1", "capture", server.url, "--spool", spool,
+                              "--segment-messages", "100", "--", *collector.by_path, path=".data")
+    assert happened
+    result.expect(5, "spool", str(spool))
+    server.join()
+    assert close_code(server.connection.close_payload) == 1011
+    assert collector.payloads() == MESSAGES[:250]
+    assert list(left_in(spool).values()) == MESSAGES[:100], "one stays"
+    assert not list(spool.glob("*.open"))
 
 
 @pytest.mark.parametrize("fault", ["write:EPIPE:1", "write:EIO:2", "write:SHORT:1:0",

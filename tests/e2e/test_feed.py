@@ -1,14 +1,17 @@
 """weir feed: a source of realistic messages that are the same every time."""
 
 import json
+import resource
 import signal
 import socket
+import time
 
 import pytest
 
 import frames
 from feed_client import ACCEPT, REQUEST, FeedClient, started_feed
 from frames import BINARY, PING, PONG, TEXT
+from harness import wait_until
 from spool_reader import payloads_of
 
 
@@ -89,6 +92,34 @@ def test_quiet_says_the_url_and_nothing_else(weir):
         client.messages()
     result = process.wait().expect(0)
     assert result.out.decode() == url + "\n" and not result.err
+
+
+def test_a_client_that_asks_for_nothing(weir):
+    process, url = started_feed(weir, "--once")
+    with FeedClient(url) as client:
+        assert client.socket.recv(1) == b""
+    assert 2 < process.wait().expect(0).seconds < 15
+
+
+def test_more_clients_than_descriptors(weir):
+    """Those that are served go on, the feed does not turn in circles, and places are given again."""
+    limit = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
+    process = weir.start("feed", "--rate", "100", preexec_fn=limit)
+    wait_until(lambda: b"\n" in process.out_so_far(), "the feed says its URL")
+    url = process.out_so_far().decode().strip()
+    with FeedClient(url) as client:
+        assert client.upgrade()[0].startswith("HTTP/1.1 101")
+        others = [FeedClient(url) for _ in range(12)]
+        before = process.cpu_seconds()
+        time.sleep(0.5)
+        assert process.cpu_seconds() - before < 0.1
+        client.next_of(TEXT)
+        for other in others:
+            other.__exit__()
+    with FeedClient(url) as late:
+        assert late.upgrade()[0].startswith("HTTP/1.1 101")
+    process.signal(signal.SIGTERM)
+    process.wait().expect(0)
 
 
 def test_rate(weir):

@@ -162,6 +162,15 @@ def test_refused_port(weir):
     result.expect(3, f"127.0.0.1:{port}", "refused")
 
 
+def test_a_long_url_does_not_hide_the_reason(weir):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    result = weir.capture(f"ws://127.0.0.1:{port}/" + "x" * 5000)
+    result.expect(3, f"127.0.0.1:{port}", "...", "refused")
+    assert len(result.complaint) < 1000
+
+
 def test_host_that_cannot_be_resolved(weir):
     weir.capture("ws://no-such-host.invalid/").expect(3, "no-such-host.invalid", "resolve")
 

@@ -6,7 +6,7 @@ import frames
 from frames import text, texts
 from harness import wait_until
 from servers.hostile import flooding, sending, sending_and_waiting
-from spool_reader import payloads_of, read_spool
+from spool_reader import payloads_of, read_spool, records_of
 
 MESSAGES = [b"%03d " % n + b"x" * 96 for n in range(200)]
 
@@ -105,6 +105,16 @@ def test_limit_of_bytes_ends_with_the_message_that_reaches_it(weir, serve, size,
     assert result.expect(0).report["end"] == "limit"
     assert payloads_of(spool) == MESSAGES[:count]
     server.join()
+
+
+def test_what_comes_behind_a_limit_is_not_missed(weir, serve):
+    """The message after the last that was wanted has begun; nothing of it is on record."""
+    data = texts(MESSAGES[:2]) + frames.frame(frames.TEXT, b"half", fin=False)
+    server = serve(sending_and_waiting(data))
+    result, spool = weir.captured(server.url, "--messages", "2", "--status", "json")
+    report = result.expect(0).report
+    assert (report["messages"], report["end"], report["cut_bytes"]) == (2, "limit", 0)
+    assert not records_of(spool)[-1].cut
 
 
 def test_limit_does_not_count_empty_messages_as_bytes(weir, serve):

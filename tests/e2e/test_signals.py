@@ -1,18 +1,25 @@
 """SIGINT, SIGTERM and SIGKILL."""
 
 import signal
+import time
 
 import pytest
 
 import frames
 from frames import text, texts
-from harness import disk_held, wait_until
-from servers.hostile import flooding, sending
+from harness import disk_held, wait_until, weir_path
+from servers.hostile import flooding, sending, sending_and_waiting
 from spool_reader import payloads_of, read_spool, records_of
 
 MESSAGES = [b"%d" % n for n in range(100)]
 BLOCK = [b"%06d " % n + b"x" * 493 for n in range(2000)]
 STOPS = [signal.SIGINT, signal.SIGTERM]
+
+
+def signal_again(process, number=signal.SIGINT):
+    """As a person would: not within the moment in which a second signal is an echo."""
+    time.sleep(0.1)
+    process.signal(number)
 
 
 def started(weir, serve, *arguments):
@@ -39,6 +46,17 @@ def test_the_first_ends_a_capture_properly(weir, serve, place, collector, number
     assert frames.close_code(server.connection.close_payload) == 1000
     assert collector.payloads() == MESSAGES
     assert (report["end"], report["spool"], report["kept"]) == ("signal", "", 0)
+    assert list(place.temp.iterdir()) == []
+
+
+def test_timeout_is_one_wish(weir, serve, collector, place):
+    """timeout(1) signals weir, and then the group that weir is in: not a second Ctrl-C."""
+    server = serve(sending_and_waiting(texts(MESSAGES)))
+    program = ["timeout", "1", weir_path()]
+    result = weir.capture(server.url, "--status", "json", "--", *collector.by_path, program=program)
+    assert result.code == 124, result
+    assert (result.report["end"], result.report["spool"]) == ("signal", "")
+    assert collector.payloads() == MESSAGES
     assert list(place.temp.iterdir()) == []
 
 
@@ -113,7 +131,7 @@ def test_the_second_stops_at_once(weir, serve, place, number):
                               f"touch {gate}; exec sleep 60")
     process.signal(number)
     wait_until(gate.exists, "COMMAND runs")
-    process.signal(number)
+    signal_again(process, number)
     result = process.wait(5)
     assert result.code == 128 + number, result
     spool = place.may_stay(next(place.temp.iterdir()))
@@ -129,7 +147,7 @@ def test_what_the_second_left_is_processed_by_the_next_run(weir, serve, place, c
                          f"touch {gate}; exec sleep 60")
     process.signal()
     wait_until(gate.exists, "COMMAND runs")
-    process.signal()
+    signal_again(process)
     assert process.wait(5).code == 130
     server = serve(sending(text("new")))
     weir.capture(server.url, "--spool", spool, "--", *collector.by_path).expect(0)

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import re
 import struct
 import termios
@@ -44,6 +45,20 @@ def test_json_with_odd_names(weir, serve, place, name):
     result = weir.capture(serve(sending(text("x"))).url, "--keep", "--spool", spool, "--status",
                           "json").expect(0)
     assert result.report["spool"] == str(spool)
+
+
+def test_json_of_a_name_that_is_no_text(weir, serve, place):
+    spool = os.fsencode(place.root) + b"/caf\xe9"
+    result = weir.capture(serve(sending(text("x"))).url, "--keep", "--spool", spool, "--status",
+                          "json").expect(0)
+    assert result.report["spool"] == f"{place.root}/caf\ufffd"
+
+
+def test_json_of_a_spool_that_cannot_be_opened(weir, place):
+    result = weir.capture("ws://127.0.0.1:1/", "--spool", place.root / "no" / "such", "--status",
+                          "json").expect(5)
+    report = result.report
+    assert (report["end"], report["messages"], report["spool"]) == ("failed", 0, "")
 
 
 def test_json_of_a_failure(weir):

@@ -109,6 +109,7 @@ def test_head_as_consumer(weir, serve, place):
     result = process.wait()
     assert head.stdout == BLOCK[0] + b"\n"
     assert result.code == 1, result
+    assert result.report["end"] == "reader"
     place.may_stay(result.report["spool"])
 
 

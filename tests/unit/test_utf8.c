@@ -1,8 +1,8 @@
 /* UTF-8 validation against RFC 3629: against a decoder that is as simple as the RFC, over every
  * code point, every combination of bytes at which anything changes, and every way to cut a text.
  * --wrap: none. */
+#include "base/utf8.h"
 #include "test_support.h"
-#include "websocket/utf8.h"
 
 enum verdict {
 	BAD,
@@ -368,6 +368,38 @@ static void test_random_texts(void **state)
 	assert_true(seen[BAD] > 100 && seen[WHOLE] > 100); /* or this would test nothing */
 }
 
+static void test_characters(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t size, character;
+	} texts[] = {
+		{"", 0, 0},
+		{"a", 1, 1},
+		{"abc", 3, 1},
+		{"\0a", 2, 1},
+		{"\xc3\xa9x", 3, 2},
+		{"\xc3", 1, 0},
+		{"\xc3x", 2, 0},
+		{"\xe2\x82\xac", 3, 3},
+		{"\xe2\x82", 2, 0},
+		{"\xf0\x9f\x98\x80", 4, 4},
+		{"\xf0\x9f\x98\x80", 3, 0},
+		{"\x80", 1, 0},
+		{"\xff", 1, 0},
+		{"\xed\xa0\x80", 3, 0},
+		{"\xc0\x80", 2, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		CLEANUP_FREE uint8_t *text = exact_copy(texts[i].text, texts[i].size);
+
+		if (utf8_character(text, texts[i].size) != texts[i].character)
+			fail_msg("text %zu", i);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +414,7 @@ int main(void)
 		cmocka_unit_test(test_one_byte_in_a_run_of_ascii),
 		cmocka_unit_test(test_characters_in_a_run_of_ascii),
 		cmocka_unit_test(test_random_texts),
+		cmocka_unit_test(test_characters),
 	};
 
 	return cmocka_run_group_tests_name("utf8", tests, NULL, NULL);

@@ -4,7 +4,7 @@
  * one load, which does not depend on the state, and one shift. ASCII is skipped in large
  * stretches.
  */
-#include "websocket/utf8.h"
+#include "base/utf8.h"
 
 #include "base/ascii.h"
 
@@ -61,4 +61,18 @@ utf8_state utf8_validate(utf8_state start, const uint8_t *text, size_t size)
 		size -= part;
 	}
 	return (utf8_state)state;
+}
+
+size_t utf8_character(const uint8_t *text, size_t size)
+{
+	utf8_state state = UTF8_WHOLE;
+
+	for (size_t i = 0; i < size; i++) {
+		state = utf8_validate(state, text + i, 1);
+		if (state == UTF8_WHOLE)
+			return i + 1;
+		if (state == UTF8_INVALID)
+			return 0;
+	}
+	return 0;
 }

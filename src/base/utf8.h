@@ -1,6 +1,6 @@
 /* UTF-8 validation (RFC 3629) of text that arrives in pieces. */
-#ifndef WEIR_WEBSOCKET_UTF8_H
-#define WEIR_WEBSOCKET_UTF8_H
+#ifndef WEIR_BASE_UTF8_H
+#define WEIR_BASE_UTF8_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,5 +13,8 @@ typedef uint8_t utf8_state;
 #define UTF8_WHOLE ((utf8_state)6)   /* between two characters: where every text begins and ends */
 
 utf8_state utf8_validate(utf8_state start, const uint8_t *text, size_t size);
+
+/* The size of the character with which the text begins, 1 to 4; 0: it begins with none. */
+size_t utf8_character(const uint8_t *text, size_t size);
 
 #endif
