@@ -129,7 +129,7 @@ static int print_spool(const char *path)
 		say_error("cannot open the spool %s: %s", path, strerror(-r));
 		return WEIR_STORAGE;
 	}
-	if (!listing.has_lock && listing.count == 0) {
+	if (!listing.has_lock && listing.count == 0 && listing.foreign > 0) {
 		say_error("%s is not a spool of weir", path);
 		return WEIR_STORAGE;
 	}

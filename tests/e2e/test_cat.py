@@ -62,6 +62,11 @@ def test_an_empty_spool(weir, serve):
     assert weir.cat(spool).expect(0).out == b""
 
 
+def test_a_spool_that_has_just_begun(weir, place):
+    """Killed between making the directory and making anything in it."""
+    assert weir.cat(place.directory("spool")).expect(0).out == b""
+
+
 def test_missing(weir, place):
     weir.cat(place.root / "missing").expect(5, str(place.root / "missing"))
 
