@@ -15,6 +15,7 @@ FUZZ_SECONDS ?= 60
 BENCH ?=
 KILLS ?= 240
 FAULTS ?= 300
+REAPS ?= 20000
 SECONDS ?= 40
 SEED ?=
 
@@ -65,11 +66,11 @@ fuzz: ## run every fuzzer for FUZZ_SECONDS (60)
 	@ninja -C build-fuzz fuzzers
 	@tools/fuzz build-fuzz $(FUZZ_SECONDS)
 
-torture: ## KILLS (240) kills, FAULTS (300) faults, SECONDS (40) of full disks, from SEED
+torture: ## KILLS (240), FAULTS (300), REAPS (20000), SECONDS (40) of full disks, from SEED
 	@tools/setup build test
 	@$(build)
 	@tests/run $(BUILD) --torture --kills=$(KILLS) --faults=$(FAULTS) --seconds=$(SECONDS) \
-		--seed=$(SEED)
+		--reaps=$(REAPS) --seed=$(SEED)
 
 format: ## bring all C files into the project's format
 	@tools/setup lint

@@ -1,6 +1,7 @@
 /* Any answer to the opening handshake and any request for one: accepted, refused, or not complete.
  */
 #include "base/macro.h"
+#include "base/utf8.h"
 #include "websocket/accept.h"
 #include "websocket/handshake.h"
 
@@ -12,14 +13,15 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void check_text(const char *text, size_t size)
+static void check_text(const char *text, size_t room)
 {
-	const char *end = memchr(text, '\0', size);
+	const uint8_t *at = (const uint8_t *)text;
 
-	if (!end)
+	if (strnlen(text, room) == room ||
+	    utf8_validate(UTF8_WHOLE, at, strlen(text)) != UTF8_WHOLE)
 		abort();
-	for (; text < end; text++)
-		if (*text < ' ' || *text > '~')
+	for (; *at; at++)
+		if (*at < ' ' || *at == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0))
 			abort();
 }
 

@@ -173,3 +173,12 @@ int arguments_parse(const struct usage *usage, int argc, char **argv, int *ret_r
 	*ret_rest = optind;
 	return result;
 }
+
+int arguments_separator(int argc, char *const *argv)
+{
+	int i = 1;
+
+	while (i < argc && strcmp(argv[i], "--") != 0)
+		i++;
+	return i;
+}

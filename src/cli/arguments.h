@@ -48,6 +48,9 @@ struct usage {
  * exit code to end with: help was printed, or a message. */
 int arguments_parse(const struct usage *usage, int argc, char **argv, int *ret_rest);
 
+/* Where argv is cut in two: at "--", behind which a command stands; else its end. */
+int arguments_separator(int argc, char *const *argv);
+
 static inline void argument_list_donep(struct argument_list *list)
 {
 	free(list->items);

@@ -245,16 +245,6 @@ static int check_url(int count, char *const *urls)
 	return WEIR_USAGE;
 }
 
-/* Where argv is cut in two: at "--", behind which the command stands. */
-static int find_separator(int argc, char **argv)
-{
-	int i = 1;
-
-	while (i < argc && strcmp(argv[i], "--") != 0)
-		i++;
-	return i;
-}
-
 static int parse(struct run *run, int argc, char **argv, int *ret_rest)
 {
 	struct weir_capture_options *o = &run->options;
@@ -313,7 +303,7 @@ static void run_donep(struct run *run)
 
 int command_capture(int argc, char **argv)
 {
-	int separator = find_separator(argc, argv), rest, code;
+	int separator = arguments_separator(argc, argv), rest, code;
 	CLEANUP(run_done)
 	struct run run = {
 		.options = {.segment_age_ns = SEGMENT_AGE_NS,

@@ -5,5 +5,6 @@
 int command_capture(int argc, char **argv);
 int command_cat(int argc, char **argv);
 int command_feed(int argc, char **argv);
+int command_temp(int argc, char **argv);
 
 #endif

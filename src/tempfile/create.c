@@ -10,18 +10,22 @@
  * enough to have opened the file oneself). The first is tried first.
  *
  * Where either step is impossible (overlayfs and NFS for long, old kernels, confined processes) the
- * file is created under its name (O_EXCL), locked, and then looked at again: if a cleaner was
- * faster, the lock is not to be had or the name is gone, and another name is tried. So who gets a
- * file has the same guarantee. What is wrong with the directory or the disk is told by that second
- * way: it meets the same obstacle, and its error is the one that people know. */
+ * file is created under another name (O_EXCL), locked, and then looked at again: if a cleaner was
+ * faster, the lock is not to be had or the name is gone, and another one is tried. Then it gets its
+ * own name, so that there too nobody ever sees it unlocked (stage.c). What is wrong with the
+ * directory or the disk is told by that second way: it meets the same obstacle, and its error is
+ * the one that people know. */
 #include "tempfile/create.h"
 
 #include "base/macro.h"
+#include "tempfile/mark.h"
+#include "tempfile/stage.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,7 +39,7 @@ static int open_at(const struct temp_place *place, const char *path, int flags,
 
 	flags |= O_RDWR | (options->inherit ? 0 : O_CLOEXEC) | (options->append ? O_APPEND : 0);
 	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
-		fd = openat(place->dir_fd, path, flags, options->mode);
+		fd = openat(place->dir_fd, path, flags, (options->mode & 0777) | S_IRUSR | S_IWUSR);
 		if (fd >= 0 || errno != EINTR)
 			break;
 	}
@@ -57,7 +61,6 @@ static int open_unnamed(const struct temp_place *place, const struct tempfile_op
 	return 0;
 }
 
-/* The mode asked for, whatever the umask or the directory's ACL took from it. */
 static int set_mode(int fd, const struct stat *status, mode_t mode)
 {
 	if ((status->st_mode & 07777) == mode)
@@ -65,31 +68,38 @@ static int set_mode(int fd, const struct stat *status, mode_t mode)
 	return fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
-static int link_by_fd(int fd, const struct temp_place *place)
+/* Marks what the reaper may delete, and sets the mode asked for, whatever the umask or the
+ * directory's ACL took from it. In this order: a file must be writable by its mode to be marked. */
+static int mark_and_set_mode(int fd, const struct stat *status,
+			     const struct tempfile_options *options)
 {
-	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
-	const char *target = temp_place_at(place);
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (linkat(AT_FDCWD, path, place->dir_fd, target, AT_SYMLINK_FOLLOW) == 0)
-		return 0;
-	if (errno == EEXIST)
-		return -EEXIST;
-	return linkat(fd, "", place->dir_fd, target, AT_EMPTY_PATH) < 0 ? -errno : 0;
+	if (options->deletion != TEMPFILE_DELETE_NEVER)
+		temp_mark(fd);
+	return set_mode(fd, status, options->mode);
 }
 
-static int link_under_free_name(int fd, struct temp_place *place)
+int temp_link(int fd, int dir_fd, const char *name)
+{
+	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) == 0)
+		return 0;
+	if (errno == EEXIST || errno == EXDEV)
+		return -errno;
+	return linkat(fd, "", dir_fd, name, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+int temp_link_under_free_name(int fd, struct temp_place *place)
 {
 	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
 		int r = temp_place_next_name(place);
 
 		if (r < 0)
 			return r;
-		r = link_by_fd(fd, place);
-		if (r == 0)
-			return 0;
+		r = temp_link(fd, place->dir_fd, temp_place_at(place));
 		if (r != -EEXIST)
-			return GO_PLAIN;
+			return r;
 		if (place->name_is_given)
 			break;
 	}
@@ -107,37 +117,38 @@ static int create_then_link(struct temp_place *place, const struct tempfile_opti
 		return r;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &status) < 0)
 		return -errno;
-	r = set_mode(fd, &status, options->mode);
+	r = mark_and_set_mode(fd, &status, options);
 	if (r < 0)
 		return r;
-	r = link_under_free_name(fd, place);
-	if (r != 0)
+	r = temp_link_under_free_name(fd, place);
+	if (r == -EEXIST)
 		return r;
+	if (r < 0)
+		return GO_PLAIN;
 	ret_created->identity = temp_identity_of(&status);
 	ret_created->fd = take_fd(&fd);
 	return 0;
 }
 
 /* −EAGAIN: somebody else took the file that we just made. */
-static int lock_and_look_again(int fd, const struct temp_place *place,
+static int lock_and_look_again(int fd, const struct temp_place *place, const char *path,
 			       const struct tempfile_options *options, const struct stat *status)
 {
 	int r;
 
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
-	r = temp_place_holds(place, temp_identity_of(status));
+	r = temp_holds_at(place->dir_fd, path, temp_identity_of(status));
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return -EAGAIN;
-	return set_mode(fd, status, options->mode);
+	return mark_and_set_mode(fd, status, options);
 }
 
-static int create_once(const struct temp_place *place, const struct tempfile_options *options,
-		       struct temp_created *ret_created)
+static int create_once(const struct temp_place *place, const char *path,
+		       const struct tempfile_options *options, struct temp_created *ret_created)
 {
-	const char *path = temp_place_at(place);
 	CLEANUP_FD int fd = open_at(place, path, O_CREAT | O_EXCL | O_NOFOLLOW, options);
 	struct stat status;
 	int r;
@@ -149,9 +160,9 @@ static int create_once(const struct temp_place *place, const struct tempfile_opt
 		unlinkat(place->dir_fd, path, 0);
 		return r;
 	}
-	r = lock_and_look_again(fd, place, options, &status);
+	r = lock_and_look_again(fd, place, path, options, &status);
 	if (r < 0) {
-		temp_delete(place, temp_identity_of(&status));
+		temp_delete_at(place->dir_fd, path, temp_identity_of(&status));
 		return r;
 	}
 	ret_created->identity = temp_identity_of(&status);
@@ -159,20 +170,39 @@ static int create_once(const struct temp_place *place, const struct tempfile_opt
 	return 0;
 }
 
-static int create_plain(struct temp_place *place, const struct tempfile_options *options,
-			struct temp_created *ret_created)
+/* Makes a file under a name of the stage, which then says it. */
+static int create_staged(const struct temp_place *place, char *staged,
+			 const struct tempfile_options *options, struct temp_created *ret_created)
 {
 	int r = -EEXIST;
 
 	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
-		r = temp_place_next_name(place);
-		if (r < 0)
-			return r;
-		r = create_once(place, options, ret_created);
-		if (r != -EAGAIN && (r != -EEXIST || place->name_is_given))
+		r = temp_stage_next(staged);
+		if (r == 0)
+			r = create_once(place, staged, options, ret_created);
+		if (r != -EAGAIN && r != -EEXIST)
 			return r;
 	}
 	return r;
+}
+
+static int create_plain(struct temp_place *place, const struct tempfile_options *options,
+			struct temp_created *ret_created)
+{
+	CLEANUP_FREE char *staged = temp_stage_new(place);
+	struct temp_created created = {0};
+	int r = staged ? create_staged(place, staged, options, &created) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	r = temp_stage_move(staged, place);
+	if (r < 0) {
+		temp_delete_at(place->dir_fd, staged, created.identity);
+		close(created.fd);
+		return r;
+	}
+	*ret_created = created;
+	return 0;
 }
 
 int temp_create_named(struct temp_place *place, const struct tempfile_options *options,
@@ -186,12 +216,13 @@ int temp_create_named(struct temp_place *place, const struct tempfile_options *o
 static int create_and_unlink(struct temp_place *place, const struct tempfile_options *options,
 			     int *ret_fd)
 {
+	CLEANUP_FREE char *staged = temp_stage_new(place);
 	struct temp_created created = {0};
-	int r = create_plain(place, options, &created);
+	int r = staged ? create_staged(place, staged, options, &created) : -ENOMEM;
 
 	if (r < 0)
 		return r;
-	r = temp_delete(place, created.identity);
+	r = temp_delete_at(place->dir_fd, staged, created.identity);
 	if (r < 0) {
 		close(created.fd);
 		return r;
@@ -216,6 +247,20 @@ int temp_create_anonymous(struct temp_place *place, const struct tempfile_option
 	r = set_mode(fd, &status, options->mode);
 	if (r < 0)
 		return r;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+int temp_create_memory(const struct tempfile_options *options, int *ret_fd)
+{
+	CLEANUP_FD int fd = memfd_create(options->prefix, options->inherit ? 0 : MFD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, options->mode) < 0)
+		return -errno;
+	if (options->append && fcntl(fd, F_SETFL, O_APPEND) < 0)
+		return -errno;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

@@ -16,22 +16,37 @@ struct temp_identity temp_identity_of(const struct stat *status)
 	return (struct temp_identity){.device = status->st_dev, .inode = status->st_ino};
 }
 
-int temp_place_holds(const struct temp_place *place, struct temp_identity identity)
+bool temp_identity_is(struct temp_identity a, struct temp_identity b)
+{
+	return a.device == b.device && a.inode == b.inode;
+}
+
+int temp_holds_at(int dir_fd, const char *path, struct temp_identity identity)
 {
 	struct stat status;
 
-	if (fstatat(place->dir_fd, temp_place_at(place), &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dir_fd, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
-	return status.st_dev == identity.device && status.st_ino == identity.inode;
+	return temp_identity_is(temp_identity_of(&status), identity);
+}
+
+int temp_place_holds(const struct temp_place *place, struct temp_identity identity)
+{
+	return temp_holds_at(place->dir_fd, temp_place_at(place), identity);
+}
+
+int temp_delete_at(int dir_fd, const char *path, struct temp_identity identity)
+{
+	int r = temp_holds_at(dir_fd, path, identity);
+
+	if (r <= 0)
+		return r;
+	if (unlinkat(dir_fd, path, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
 }
 
 int temp_delete(const struct temp_place *place, struct temp_identity identity)
 {
-	int r = temp_place_holds(place, identity);
-
-	if (r <= 0)
-		return r;
-	if (unlinkat(place->dir_fd, temp_place_at(place), 0) < 0 && errno != ENOENT)
-		return -errno;
-	return 0;
+	return temp_delete_at(place->dir_fd, temp_place_at(place), identity);
 }

@@ -50,8 +50,6 @@ static int make_in(struct temp_place *place, mode_t mode)
 {
 	int r;
 
-	if (!temp_place_path(place))
-		return -ENOENT;
 	r = make(place, mode);
 	if (r < 0)
 		return r;
@@ -72,7 +70,7 @@ int tempfile_mkdir_with(char **ret_path, const struct tempfile_options *options)
 	r = temp_place_init(&place, &resolved);
 	if (r < 0)
 		return r;
-	r = make_in(&place, resolved.mode);
+	r = temp_place_path(&place) ? make_in(&place, resolved.mode) : -ENOENT;
 	if (r == 0)
 		*ret_path = TAKE_PTR(place.path);
 	temp_place_done(&place);

@@ -32,20 +32,25 @@ bool temp_name_valid(const char *name)
 	return temp_name_part_valid(name) && *name && strcmp(name, ".") != 0;
 }
 
-int temp_name_randomize(char *random)
+bool temp_name_is_random(const char *text)
+{
+	return text[strspn(text, alphabet)] == '\0';
+}
+
+int temp_name_randomize(char *random, size_t size)
 {
 	size_t filled = 0;
 
 	for (int round = 0; round < ROUNDS_MAX; round++) {
 		unsigned char bytes[32];
-		ssize_t size = getrandom(bytes, sizeof(bytes), 0);
+		ssize_t got = getrandom(bytes, sizeof(bytes), 0);
 
-		if (size < 0 && errno != EINTR)
+		if (got < 0 && errno != EINTR)
 			return -errno;
-		for (ssize_t i = 0; i < size && filled < TEMP_NAME_RANDOM; i++)
+		for (ssize_t i = 0; i < got && filled < size; i++)
 			if (bytes[i] < FAIR_LIMIT)
 				random[filled++] = alphabet[bytes[i] % ALPHABET_SIZE];
-		if (filled == TEMP_NAME_RANDOM)
+		if (filled == size)
 			return 0;
 	}
 	return -EINTR;

@@ -30,7 +30,7 @@ static int make_path(struct temp_place *place, const char *dir,
 	bool slash = *dir && strcmp(dir, "/") != 0;
 	const char *prefix = options->name ? options->name : options->prefix;
 	const char *suffix = options->name ? "" : options->suffix;
-	size_t random_size = options->name ? 0 : TEMP_NAME_RANDOM;
+	size_t random_size = options->name ? 0 : options->random_size;
 	char *path = malloc(strlen(dir) + 1 + strlen(prefix) + random_size + strlen(suffix) + 1);
 	char *end;
 
@@ -45,6 +45,7 @@ static int make_path(struct temp_place *place, const char *dir,
 	end = append(end + random_size, suffix);
 	*end = '\0';
 	place->path = path;
+	place->random_size = random_size;
 	place->name_is_given = options->name != NULL;
 	return 0;
 }
@@ -79,6 +80,8 @@ int temp_place_init(struct temp_place *place, const struct tempfile_options *opt
 	int r;
 
 	*place = (struct temp_place)TEMP_PLACE_NONE;
+	if (!options->dir && !options->dir_fd) /* in memory */
+		return 0;
 	r = options->dir_fd ? init_by_fd(place, options) : init_by_path(place, options);
 	if (r < 0)
 		temp_place_done(place);
@@ -98,7 +101,7 @@ int temp_place_next_name(struct temp_place *place)
 {
 	if (place->name_is_given)
 		return 0;
-	return temp_name_randomize(place->path + place->random_start);
+	return temp_name_randomize(place->path + place->random_start, place->random_size);
 }
 
 const char *temp_place_dir(const struct temp_place *place)

@@ -13,7 +13,8 @@ struct temp_place {
 	char *path;	     /* directory and name, or the name alone when that is all we know */
 	size_t name_start;   /* in `path` */
 	size_t random_start; /* in `path` */
-	bool name_is_given;  /* not random */
+	size_t random_size;
+	bool name_is_given; /* not random */
 };
 
 #define TEMP_PLACE_NONE                                                                            \

@@ -2,29 +2,17 @@
  *
  * A fork copies the handle, but there is one file. The process that made it owns it: elsewhere
  * closing only closes. That goes for the stream as well: what it held at the fork, it holds twice,
- * and the owner writes it. */
+ * and the owner writes it. Who the owner is, is noted in live.c, with everything else that is to be
+ * deleted when the process ends. */
 #include "base/macro.h"
 #include "tempfile/create.h"
-#include "tempfile/delete.h"
+#include "tempfile/handle.h"
+#include "tempfile/mark.h"
 #include "tempfile/options.h"
-#include "tempfile/place.h"
 
 #include <errno.h>
 #include <stdio_ext.h>
-#include <tempfile.h>
-
-struct tempfile {
-	int fd;
-	FILE *stream; /* NULL until asked for; then closing it closes `fd` */
-	struct temp_place place;
-	struct temp_identity identity;
-	pid_t owner;
-	bool named;
-	bool append;
-	bool kept;
-};
-
-typedef int create_function(struct tempfile *file, const struct tempfile_options *options);
+#include <string.h>
 
 static int create_named(struct tempfile *file, const struct tempfile_options *options)
 {
@@ -35,17 +23,37 @@ static int create_named(struct tempfile *file, const struct tempfile_options *op
 		return r;
 	file->fd = created.fd;
 	file->identity = created.identity;
-	file->named = true;
-	return 0;
+	if (options->deletion == TEMPFILE_DELETE_NEVER)
+		return 0;
+	file->live = live_add(&file->place, file->identity, LIVE_FILE);
+	if (file->live)
+		return 0;
+	temp_delete(&file->place, file->identity);
+	close_fdp(&file->fd);
+	return -ENOMEM;
 }
 
 static int create_anonymous(struct tempfile *file, const struct tempfile_options *options)
 {
-	int r = temp_create_anonymous(&file->place, options, &file->fd);
+	int r = options->memory ? temp_create_memory(options, &file->fd)
+				: temp_create_anonymous(&file->place, options, &file->fd);
 
 	if (r == 0)
 		temp_place_done(&file->place);
 	return r;
+}
+
+typedef int create_function(struct tempfile *file, const struct tempfile_options *options);
+
+static void set_stream(struct tempfile *file, const struct tempfile_options *options)
+{
+	const char *mode = options->append ? "a+b" : "w+b";
+
+	if (options->stream_mode)
+		mode = options->stream_mode;
+	snprintf(file->stream_mode, sizeof(file->stream_mode), "%s", mode);
+	file->buffering = options->buffering;
+	file->buffer_size = options->buffer_size;
 }
 
 static int open_file(struct tempfile **ret_file, const struct tempfile_options *options,
@@ -60,15 +68,15 @@ static int open_file(struct tempfile **ret_file, const struct tempfile_options *
 	file = calloc(1, sizeof(*file));
 	if (!file)
 		return -ENOMEM;
+	file->lock_fd = -1;
+	file->deletion = resolved.deletion;
+	set_stream(file, &resolved);
 	r = temp_place_init(&file->place, &resolved);
 	if (r < 0)
 		goto fail_place;
 	r = create(file, &resolved);
 	if (r < 0)
 		goto fail_create;
-	file->owner = getpid();
-	file->append = resolved.append;
-	file->kept = resolved.deletion == TEMPFILE_DELETE_NEVER;
 	*ret_file = file;
 	return 0;
 
@@ -81,6 +89,8 @@ fail_place:
 
 int tempfile_open_with(struct tempfile **ret_file, const struct tempfile_options *options)
 {
+	if (options && options->memory)
+		return -EINVAL;
 	return open_file(ret_file, options, create_named);
 }
 
@@ -93,43 +103,74 @@ int tempfile_open_anonymous_with(struct tempfile **ret_file, const struct tempfi
 
 /* An earlier error has left its mark in the stream but not its number, so that one of now is
  * preferred: it is nearly always the same. */
-static int flush_stream(FILE *stream, bool owner)
+int temp_flush(struct tempfile *file)
 {
-	if (!owner) {
-		__fpurge(stream);
+	if (!file->stream)
 		return 0;
-	}
-	if (fflush(stream) != 0)
+	if (fflush(file->stream) != 0)
 		return -errno;
-	return ferror(stream) ? -EIO : 0;
+	return ferror(file->stream) ? -EIO : 0;
 }
 
 static int close_descriptor(struct tempfile *file)
 {
-	int r = file->stream ? fclose(file->stream) : close(file->fd);
+	int r;
 
+	if (file->fd < 0)
+		return 0;
+	r = file->stream ? fclose(file->stream) : close(file->fd);
+	file->stream = NULL;
+	file->fd = -1;
 	/* Linux has closed an interrupted descriptor too. */
 	return r != 0 && errno != EINTR ? -errno : 0;
+}
+
+/* Deletes the file if that is ours to do: while its inode number is surely ours. */
+static int delete_file(struct tempfile *file)
+{
+	int r = 0;
+
+	if (file->live && live_is_ours(file->live))
+		r = temp_delete(&file->place, file->identity);
+	live_remove(TAKE_PTR(file->live));
+	return r;
+}
+
+/* Flushes and closes, and deletes in between if `now`: before the lock goes with the descriptor. */
+static int finish(struct tempfile *file, bool now)
+{
+	bool elsewhere = file->live && !live_is_ours(file->live);
+	int flushed = 0, deleted = 0, closed;
+
+	if (file->stream && elsewhere)
+		__fpurge(file->stream);
+	else
+		flushed = temp_flush(file);
+	if (now)
+		deleted = delete_file(file);
+	else if (file->live && file->fd >= 0)
+		file->lock_fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+	closed = close_descriptor(file);
+	return flushed ? flushed : deleted ? deleted : closed;
+}
+
+int tempfile_finish(struct tempfile *file)
+{
+	return file->fd < 0 ? 0 : finish(file, file->deletion == TEMPFILE_DELETE_ON_CLOSE);
 }
 
 int tempfile_close(struct tempfile **file_pointer)
 {
 	struct tempfile *file = file_pointer ? TAKE_PTR(*file_pointer) : NULL;
-	bool owner;
-	int flushed = 0, deleted = 0, closed;
+	int r;
 
 	if (!file)
 		return 0;
-	owner = file->owner == getpid();
-	if (file->stream)
-		flushed = flush_stream(file->stream, owner);
-	/* Before the lock goes with the descriptor, and while the inode number is surely ours. */
-	if (owner && file->named && !file->kept)
-		deleted = temp_delete(&file->place, file->identity);
-	closed = close_descriptor(file);
+	r = finish(file, true);
+	close_fdp(&file->lock_fd);
 	temp_place_done(&file->place);
 	free(file);
-	return flushed ? flushed : deleted ? deleted : closed;
+	return r;
 }
 
 int tempfile_fd(const struct tempfile *file)
@@ -144,15 +185,41 @@ const char *tempfile_path(const struct tempfile *file)
 
 FILE *tempfile_stream(struct tempfile *file)
 {
-	if (!file->stream)
-		file->stream = fdopen(file->fd, file->append ? "a+b" : "w+b");
+	static const int modes[] = {
+		[TEMPFILE_FULLY_BUFFERED] = _IOFBF,
+		[TEMPFILE_LINE_BUFFERED] = _IOLBF,
+		[TEMPFILE_UNBUFFERED] = _IONBF,
+	};
+
+	if (file->stream || file->fd < 0)
+		return file->stream;
+	file->stream = fdopen(file->fd, file->stream_mode);
+	if (file->stream && (file->buffering || file->buffer_size))
+		setvbuf(file->stream, NULL, modes[file->buffering], file->buffer_size);
 	return file->stream;
 }
 
 int tempfile_keep(struct tempfile *file)
 {
-	if (!file->named)
+	int fd = file->fd >= 0 ? file->fd : file->lock_fd, r;
+
+	if (!file->place.path)
 		return -EINVAL;
-	file->kept = true;
-	return 0;
+	if (!file->live) /* it is kept already */
+		return 0;
+	r = temp_unmark(fd);
+	if (r == 0)
+		live_remove(TAKE_PTR(file->live));
+	return r;
+}
+
+void tempfile_adopt(struct tempfile *file)
+{
+	if (file->live)
+		live_adopt(file->live);
+}
+
+void tempfile_cleanup(void)
+{
+	live_delete_all();
 }

@@ -80,6 +80,24 @@ def test_a_program(name, installed, weir, serve, place):
         assert run([program], cwd=place.cwd, env=environment_of(weir, installed)).stdout
 
 
+def size_of(line, word):
+    return int(re.search(rf"{word} (\d+)", line)[1])
+
+
+@pytest.mark.skipif(shutil.disk_usage("/tmp").free < 4 << 30, reason="the disk is nearly full")
+def test_a_gibibyte(installed, weir, place):
+    """The tutorial's own numbers: 1 GiB is written, read back and counted, and disk usage rises and
+    falls by it."""
+    environment = environment_of(weir, installed)
+    anonymous = compiled(ROOT / "examples/tempfile_anonymous.c", "tempfile", installed, place.root)
+    assert str(1 << 30) in run([anonymous, "1024"], env=environment).stdout
+    usage = compiled(ROOT / "examples/tempfile_usage.c", "tempfile", installed, place.root)
+    lines = run([usage, "1024"], env=environment).stdout.splitlines()
+    before, during, after = (size_of(line, "used") for line in lines[1:4])
+    assert abs(during - before - (1 << 30)) < 64 << 20
+    assert abs(during - after - (1 << 30)) < 64 << 20
+
+
 def manual_blocks(page):
     """The examples of a manual page; there the source has two backslashes for each."""
     blocks = re.findall(r"^```\n(.*?)^```$", (ROOT / "man" / page).read_text(), re.M | re.S)
@@ -94,7 +112,7 @@ def test_the_program_of_weir_3(installed, weir, serve, place):
 
 @pytest.mark.parametrize("number", range(1, len(manual_blocks("tempfile.3.scd"))))
 def test_an_example_of_tempfile_3(number, installed, weir, place):
-    headers = "errno.h stdint.h stdio.h stdlib.h tempfile.h unistd.h".split()
+    headers = "errno.h stdint.h stdio.h stdlib.h string.h sys/mman.h sys/stat.h tempfile.h unistd.h".split()
     source = place.root / "program.c"
     source.write_text("".join(f"#include <{name}>\n" for name in headers)
                       + "static int example(void)\n{\n" + manual_blocks("tempfile.3.scd")[number]

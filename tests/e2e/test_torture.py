@@ -16,7 +16,7 @@ import pytest
 
 import torture
 from frames import texts
-from harness import SANITIZED, kill_marked, marked_processes, wait_until
+from harness import SANITIZED, kill_marked, marked_processes, wait_until, weir_path
 from servers.hostile import HostileServer, flooding
 from test_disk_cap import Watch
 from test_faults import DOCUMENTED, library  # noqa: F401 (a fixture)
@@ -274,3 +274,11 @@ def capped_round(weir, place, dice, number):
     assert most <= cap and result.report["peak_disk_bytes"] <= cap
     assert [path.name for path in spool.iterdir()] == ["lock"]
     return len(got)
+
+
+def test_reaping_after_kills():
+    """Of libtempfile alone: its unit test, with many more rounds than usual."""
+    program = weir_path().parent / "tests/unit/test_tempfile_reap"
+    done = subprocess.run([program], env={**os.environ, "TEMPFILE_ROUNDS": str(torture.REAPS)},
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -55,6 +55,14 @@ static int live_directory(void)
 	return 0;
 }
 
+static int live_tree(void)
+{
+	struct tempfile_directory *directory = NULL;
+	int r = tempfile_directory_open(&directory, .dir = scratch, .mode = 0500);
+
+	return r < 0 ? r : tempfile_directory_close(&directory);
+}
+
 static int live_search(void)
 {
 	tempfile_set_tempdir(NULL);
@@ -67,8 +75,8 @@ static void remove_all_files(void)
 
 	assert_non_null(dir);
 	for (struct dirent *entry; (entry = readdir(dir));)
-		if (entry->d_name[0] != '.')
-			unlink(in_scratch(entry->d_name));
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			remove(in_scratch(entry->d_name));
 	closedir(dir);
 }
 
@@ -99,14 +107,15 @@ static void fail_in_turn(int (*live)(void), enum call call, bool plain)
 		}
 		if (calls < at)
 			break;
-		assert_true(at < 100);
+		if (at >= 100)
+			fail_msg("call %d, plain %d: %d calls", (int)call, plain, calls);
 	}
 }
 
 static void test_every_call_failed_in_turn(void **state)
 {
-	int (*const lives[])(void) = {live_named, live_by_fd, live_anonymous, live_directory,
-				      live_search};
+	int (*const lives[])(void) = {live_named,     live_by_fd, live_anonymous,
+				      live_directory, live_tree,  live_search};
 	mode_t old = umask(077);
 
 	(void)state;
@@ -234,7 +243,7 @@ static void test_taken_names_are_tried_again(void **state)
 		no_tmpfile_error = plain ? EOPNOTSUPP : 0;
 		memset(seen, 0, sizeof(seen));
 		assert_int_equal(tempfile_open(&second, .dir = scratch), -EEXIST);
-		assert_int_equal(seen[CALL_GETRANDOM], 100);
+		assert_int_equal(seen[CALL_GETRANDOM], 100 + plain); /* and one on the stage */
 	}
 	memset(seen, 0, sizeof(seen));
 	assert_int_equal(tempfile_mkdir(&dir, .dir = scratch), -EEXIST);

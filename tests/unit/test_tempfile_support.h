@@ -8,6 +8,8 @@
 
 #include <cmocka.h> /* after those */
 
+#include "base/macro.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +90,15 @@ static inline void write_file(const char *path, const char *text)
 	assert_non_null(file);
 	assert_true(fputs(text, file) >= 0);
 	assert_int_equal(fclose(file), 0);
+}
+
+/* Whether a shell command succeeds in the scratch directory. */
+static inline bool shell(const char *command)
+{
+	CLEANUP_FREE char *whole = NULL;
+
+	assert_true(asprintf(&whole, "cd %s && {\n%s\n}", scratch, command) > 0);
+	return system(whole) == 0;
 }
 
 /* Runs `function` in a forked child; its result is the exit code, and 0 is right. */

@@ -1,0 +1,301 @@
+/* weir temp: libtempfile for shell scripts. What it makes for `file` and `directory` is the
+ * caller's to delete, as with mktemp(1); what it makes for `run` lives as long as the command does.
+ */
+#include "base/macro.h"
+#include "base/units.h"
+#include "cli/arguments.h"
+#include "cli/commands.h"
+#include "cli/say.h"
+#include "process/command.h"
+#include "process/environment.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <tempfile.h>
+#include <weir.h>
+
+#define EXIT_SIGNAL 128
+#define EXIT_CANNOT_EXECUTE 126
+#define EXIT_NOT_FOUND 127
+#define PATH_VARIABLE "WEIR_TEMP"
+#define BAD_CALL (-1) /* other arguments than the action takes */
+
+struct temp_run {
+	struct tempfile_options options;
+	bool directory;	      /* run: a directory instead of a file */
+	const char *argument; /* behind the action, or NULL */
+	char **command;	      /* behind "--", or NULL */
+};
+
+static int fail(const char *what, const char *where, int error)
+{
+	if (error == -EINVAL) {
+		say_error(
+			"--prefix and --suffix are parts of a name: they may not hold \"/\" or be "
+			"\"..\"");
+		return WEIR_USAGE;
+	}
+	say_error("cannot %s%s%s: %s", what, where ? " in " : "", where ? where : "",
+		  strerror(-error));
+	return WEIR_STORAGE;
+}
+
+static int print_dir(struct temp_run *run)
+{
+	struct tempfile_tempdir_info info;
+	int r = tempfile_tempdir_info(&info);
+
+	if (run->argument)
+		return BAD_CALL;
+	if (r < 0)
+		return fail("find a directory for temporary files", NULL, r);
+	printf("%s\n", info.path);
+	return 0;
+}
+
+static int make_file(struct temp_run *run)
+{
+	TEMPFILE_AUTO struct tempfile *file = NULL;
+	int r;
+
+	if (run->argument)
+		return BAD_CALL;
+	run->options.deletion = TEMPFILE_DELETE_NEVER;
+	r = tempfile_open_with(&file, &run->options);
+	if (r < 0)
+		return fail("make a temporary file", run->options.dir, r);
+	printf("%s\n", tempfile_path(file));
+	return 0;
+}
+
+static int make_directory(struct temp_run *run)
+{
+	CLEANUP_FREE char *path = NULL;
+	int r;
+
+	if (run->argument)
+		return BAD_CALL;
+	r = tempfile_mkdir_with(&path, &run->options);
+	if (r < 0)
+		return fail("make a temporary directory", run->options.dir, r);
+	printf("%s\n", path);
+	return 0;
+}
+
+static int reap(struct temp_run *run)
+{
+	const char *dir = run->argument ? run->argument : tempfile_gettempdir();
+	struct tempfile_reaped reaped = {0};
+	int r = dir ? tempfile_reap(dir, &reaped) : -errno;
+
+	if (r < 0)
+		return fail("clean up", dir, r);
+	printf("%u files and %u directories of processes that are gone were deleted, %u are in use\n",
+	       reaped.files, reaped.directories, reaped.alive);
+	return 0;
+}
+
+static int print_usage(struct temp_run *run)
+{
+	const char *path = run->argument ? run->argument : tempfile_gettempdir();
+	char total[UNITS_TEXT_SIZE], used[UNITS_TEXT_SIZE], left[UNITS_TEXT_SIZE];
+	struct tempfile_usage usage = {0};
+	int r = path ? tempfile_disk_usage(path, &usage) : -errno;
+
+	if (r < 0)
+		return fail("measure the disk", path, r);
+	printf("total %" PRIu64 " used %" PRIu64 " free %" PRIu64 " (%s, %s, %s)\n", usage.total,
+	       usage.used, usage.free, units_format_size(usage.total, total),
+	       units_format_size(usage.used, used), units_format_size(usage.free, left));
+	return 0;
+}
+
+/* The command gets our signals too, and we outlive it. */
+static volatile sig_atomic_t child;
+
+static void pass_on(int number)
+{
+	if (child > 0)
+		kill((pid_t)child, number);
+}
+
+static void catch_signals(void)
+{
+	struct sigaction pass = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
+
+	sigaction(SIGTERM, &pass, NULL);
+	sigaction(SIGHUP, &pass, NULL);
+	/* These come from the terminal, which sends them to the command itself. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+}
+
+static int spawn(char **arguments, pid_t *ret_pid)
+{
+	posix_spawnattr_t attributes;
+	sigset_t usual;
+	int r;
+
+	sigemptyset(&usual);
+	sigaddset(&usual, SIGINT);
+	sigaddset(&usual, SIGQUIT);
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+	posix_spawnattr_setsigdefault(&attributes, &usual);
+	r = -posix_spawnp(ret_pid, arguments[0], NULL, &attributes, arguments, environ);
+	posix_spawnattr_destroy(&attributes);
+	return r;
+}
+
+/* Runs the command with the path of what was made, and returns its exit code. */
+static int run_with(char *const *command, const char *path)
+{
+	CLEANUP(strings_free) char **arguments = arguments_new(command, path);
+	pid_t pid;
+	int status, r;
+
+	if (!arguments || setenv(PATH_VARIABLE, path, 1) < 0) {
+		say_error("out of memory");
+		return WEIR_STORAGE;
+	}
+	catch_signals();
+	r = spawn(arguments, &pid);
+	if (r < 0) {
+		say_error("the command \"%s\" cannot be run: %s", command[0], strerror(-r));
+		return EXIT_CANNOT_EXECUTE;
+	}
+	child = pid;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return WEIR_STORAGE;
+	child = 0;
+	return WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int check(char *const *command)
+{
+	switch (command_check(command[0])) {
+	case 0:
+		return 0;
+	case -ENOENT:
+		say_error("the command \"%s\" was not found", command[0]);
+		return EXIT_NOT_FOUND;
+	default:
+		say_error("the command \"%s\" cannot be executed", command[0]);
+		return EXIT_CANNOT_EXECUTE;
+	}
+}
+
+static int run_in_directory(struct temp_run *run)
+{
+	TEMPFILE_DIRECTORY_AUTO struct tempfile_directory *directory = NULL;
+	int code, r = tempfile_directory_open_with(&directory, &run->options);
+
+	if (r < 0)
+		return fail("make a temporary directory", run->options.dir, r);
+	code = run_with(run->command, tempfile_directory_path(directory));
+	r = tempfile_directory_close(&directory);
+	return r < 0 && code == 0 ? fail("delete the temporary directory", NULL, r) : code;
+}
+
+static int run_with_file(struct temp_run *run)
+{
+	TEMPFILE_AUTO struct tempfile *file = NULL;
+	int code, r = tempfile_open_with(&file, &run->options);
+
+	if (r < 0)
+		return fail("make a temporary file", run->options.dir, r);
+	code = run_with(run->command, tempfile_path(file));
+	r = tempfile_close(&file);
+	return r < 0 && code == 0 ? fail("delete the temporary file", NULL, r) : code;
+}
+
+static int run_command(struct temp_run *run)
+{
+	int code;
+
+	if (run->argument || !run->command || !run->command[0])
+		return BAD_CALL;
+	code = check(run->command);
+	if (code != 0)
+		return code;
+	return run->directory ? run_in_directory(run) : run_with_file(run);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(struct temp_run *run);
+	const char *usage;
+} actions[] = {
+	{"dir", print_dir, "weir temp dir"},
+	{"file", make_file, "weir temp file [OPTIONS]"},
+	{"directory", make_directory, "weir temp directory [OPTIONS]"},
+	{"run", run_command, "weir temp run [OPTIONS] -- COMMAND [ARG...]"},
+	{"reap", reap, "weir temp reap [DIR]"},
+	{"usage", print_usage, "weir temp usage [PATH]"},
+};
+
+static int act(struct temp_run *run, size_t which, bool too_many)
+{
+	bool misplaced = run->command && actions[which].run != run_command;
+	int code = too_many || misplaced ? BAD_CALL : actions[which].run(run);
+
+	if (code != BAD_CALL)
+		return code;
+	say_error("it is called in this way: %s", actions[which].usage);
+	say_hint("see weir temp --help");
+	return WEIR_USAGE;
+}
+
+static int parse(struct temp_run *run, int argc, char **argv, int *ret_rest)
+{
+	struct tempfile_options *o = &run->options;
+	const struct argument arguments[] = {
+		{"dir", ARGUMENT_PATH, &o->dir, "DIR", "make it in DIR"},
+		{"prefix", ARGUMENT_TEXT, &o->prefix, "TEXT", "begin its name with TEXT (tmp)"},
+		{"suffix", ARGUMENT_TEXT, &o->suffix, "TEXT", "end its name with TEXT"},
+		{"large", ARGUMENT_FLAG, &o->large, NULL, "on a disk, even when /tmp is memory"},
+		{"directory", ARGUMENT_FLAG, &run->directory, NULL,
+		 "run: make a directory, not a file"},
+	};
+	const struct usage usage = {
+		.command = "weir temp",
+		.synopsis = "dir | file | directory | run | reap | usage [OPTIONS] [...]",
+		.summary =
+			"Temporary files for shell scripts.\n\n"
+			"  dir                  print the directory for temporary files\n"
+			"  file, directory      make one, and print its path; it is yours to delete\n"
+			"  run -- COMMAND...    run COMMAND with a file that lives as long as it does: {} in\n"
+			"                       COMMAND, and $WEIR_TEMP, are its path\n"
+			"  reap [DIR]           delete what killed processes left in DIR\n"
+			"  usage [PATH]         print total, used and free bytes of the disk of PATH",
+		.arguments = arguments,
+		.count = ARRAY_SIZE(arguments),
+		.more = "Exit codes: 0 done; 2 usage; 5 storage; run: that of COMMAND, 126 or 127 when it\n"
+			"cannot be run, 128+N when signal N killed it.",
+	};
+
+	return arguments_parse(&usage, argc, argv, ret_rest);
+}
+
+int command_temp(int argc, char **argv)
+{
+	int separator = arguments_separator(argc, argv), rest, code;
+	struct temp_run run = {.options = {.dir = NULL}};
+
+	code = parse(&run, separator, argv, &rest);
+	if (code != ARGUMENTS_OK)
+		return code;
+	run.command = separator < argc ? argv + separator + 1 : NULL;
+	run.argument = separator - rest == 2 ? argv[rest + 1] : NULL;
+	for (size_t i = 0; rest < separator && i < ARRAY_SIZE(actions); i++)
+		if (strcmp(argv[rest], actions[i].name) == 0)
+			return act(&run, i, separator - rest > 2);
+	say_error("what is to be done? There are dir, file, directory, run, reap and usage");
+	say_hint("see weir temp --help");
+	return WEIR_USAGE;
+}

@@ -1,0 +1,135 @@
+/* Cleaning up after processes that were killed.
+ *
+ * A file is an orphan when it carries our mark and its lock is to be had: a living owner holds it,
+ * in whatever container, and so does a child that inherited the descriptor. Files are born locked,
+ * and who makes one where that is impossible looks again after locking it; a directory's maker does
+ * the same. So whoever gets the lock here owns what it locks, and may delete it once it is sure
+ * that the name still is that of what was locked. */
+#include "base/macro.h"
+#include "tempfile/delete.h"
+#include "tempfile/mark.h"
+#include "tempfile/remove.h"
+#include "tempfile/stage.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <tempfile.h>
+#include <unistd.h>
+
+static void close_dirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+/* What may be ours, by what can be seen without opening it. */
+static bool is_candidate(const struct stat *status)
+{
+	return status->st_uid == geteuid() &&
+	       (S_ISDIR(status->st_mode) || (S_ISREG(status->st_mode) && status->st_nlink == 1));
+}
+
+/* Opens a file that may not be readable, or not writable. */
+static int open_candidate(int dir_fd, const char *name)
+{
+	int flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+	int fd = openat(dir_fd, name, O_RDONLY | flags);
+
+	if (fd < 0 && errno == EACCES)
+		fd = openat(dir_fd, name, O_WRONLY | flags);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The file is ours now: its lock is. */
+static int delete_orphan(int dir_fd, const char *name, int fd, struct tempfile_reaped *reaped)
+{
+	struct temp_identity identity;
+	struct stat status;
+	int r;
+
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	identity = temp_identity_of(&status);
+	if (S_ISDIR(status.st_mode)) {
+		r = temp_remove(fd, dir_fd, name, identity);
+		reaped->directories += r == 0;
+	} else {
+		r = temp_delete_at(dir_fd, name, identity);
+		reaped->files += r == 0;
+	}
+	return r;
+}
+
+/* Killed before it could mark what it made, which therefore is empty. */
+static int delete_staged(int dir_fd, const char *name, const struct stat *status,
+			 struct tempfile_reaped *reaped)
+{
+	if (S_ISDIR(status->st_mode)) {
+		if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0)
+			reaped->directories++;
+	} else if (status->st_size == 0) {
+		if (temp_delete_at(dir_fd, name, temp_identity_of(status)) == 0)
+			reaped->files++;
+	}
+	return 0;
+}
+
+static int look_at(int dir_fd, const char *name, struct tempfile_reaped *reaped)
+{
+	CLEANUP_FD int fd = -1;
+	bool staged = temp_stage_is(name);
+	struct stat status;
+	int marked;
+
+	if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!is_candidate(&status))
+		return 0;
+	fd = open_candidate(dir_fd, name);
+	if (fd < 0) /* gone, or a link by now, or not to be opened by anybody */
+		return fd == -ENOENT || fd == -ELOOP || fd == -EACCES ? 0 : fd;
+	marked = temp_is_marked(fd);
+	if (marked < 0 || (!marked && !staged))
+		return marked;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return marked ? delete_orphan(dir_fd, name, fd, reaped)
+			      : delete_staged(dir_fd, name, &status, reaped);
+	if (errno != EWOULDBLOCK)
+		return -errno;
+	reaped->alive++;
+	return 0;
+}
+
+static int reap(DIR *dir, struct tempfile_reaped *reaped)
+{
+	struct dirent *entry;
+	int error = 0;
+
+	while ((errno = 0, entry = readdir(dir))) {
+		int r;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		r = look_at(dirfd(dir), entry->d_name, reaped);
+		error = error < 0 ? error : MIN(r, 0);
+	}
+	return error < 0 ? error : -errno;
+}
+
+int tempfile_reap(const char *path, struct tempfile_reaped *ret_reaped)
+{
+	CLEANUP(close_dir) DIR *dir = NULL;
+	struct tempfile_reaped reaped = {0};
+	int r;
+
+	if (!path)
+		path = tempfile_gettempdir();
+	dir = path ? opendir(path) : NULL;
+	r = dir ? reap(dir, &reaped) : -errno;
+	if (ret_reaped)
+		*ret_reaped = reaped;
+	return r;
+}
