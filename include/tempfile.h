@@ -42,6 +42,12 @@ extern "C" {
  * tempfile_close(). */
 struct tempfile;
 
+/* A limit that several files share. */
+struct tempfile_pool;
+
+/* A file that begins in memory. */
+struct tempfile_spooled;
+
 /* One temporary directory. Made by tempfile_directory_open(), freed by tempfile_directory_close().
  */
 struct tempfile_directory;
@@ -106,6 +112,13 @@ struct tempfile_options {
 	 * (Python: ignore_cleanup_errors). */
 	bool ignore_cleanup_errors;
 
+	/* What it takes is charged to this pool, which must live longer than the file. */
+	struct tempfile_pool *pool;
+
+	/* Of tempfile_spooled_open() alone, where it must be given (Python: max_size, but 0 is no
+	 * way to say "unlimited"): the most bytes that it has in memory. */
+	size_t memory_max;
+
 	/* Of tempfile_stream(): what fdopen(3) is told, for reading and writing (NULL: "w+b", or
 	 * "a+b"), and setvbuf(3); a buffer of 0 bytes is the size that the C library thinks best.
 	 */
@@ -117,6 +130,7 @@ struct tempfile_options {
 	union {
 		struct tempfile **file;
 		struct tempfile_directory **directory;
+		struct tempfile_spooled **spooled;
 		char **path;
 	} first_argument_;
 };
@@ -282,6 +296,12 @@ TEMPFILE_API int tempfile_discard(struct tempfile *file, uint64_t size);
  * and `size` is 0; else the errors of fallocate(2) and mmap(2). */
 TEMPFILE_API int tempfile_map(struct tempfile *file, size_t size, void **ret_memory);
 
+/* Writes all of `data` where the descriptor stands (Python: file.write()), behind what the stream
+ * holds. -EDQUOT: the pool of the file has not so much left; -ENOSPC: the disk is full, or would
+ * have less free than the pool leaves it. Nothing was written then, unless the disk itself was
+ * full. Else the errors of write(2). */
+TEMPFILE_API int tempfile_write(struct tempfile *file, const void *data, size_t size);
+
 /* The calling process owns the file from now on, and is the one that deletes it: for a forked child
  * that goes on in the place of its parent (daemon(3)), which must end by _exit(2). */
 TEMPFILE_API void tempfile_adopt(struct tempfile *file);
@@ -327,6 +347,83 @@ struct tempfile_reaped {
  * set in any case. -EOPNOTSUPP: the file system has no extended attributes (user.*), by which files
  * are known. */
 TEMPFILE_API int tempfile_reap(const char *dir, struct tempfile_reaped *ret_reaped);
+
+/* Each may be 0: no limit. */
+struct tempfile_pool_options {
+	uint64_t bytes_max; /* the sizes of all its files together */
+	uint64_t free_min;  /* what is to be left of the file system */
+};
+
+struct tempfile_pool_stats {
+	uint64_t files;	     /* open now */
+	uint64_t bytes;	     /* their sizes together, and what is reserved */
+	uint64_t peak_bytes; /* the most that this ever was */
+};
+
+/* Makes a pool, for the option `pool` of any number of files, in any number of threads.
+ * tempfile_write(), tempfile_stream(), tempfile_reserve() and tempfile_map() are refused what would
+ * pass a limit, and nothing is lost by that: -EDQUOT, -ENOSPC. What is written by the descriptor is
+ * not seen. The stream of a pooled file has no fileno(3). -ENOMEM. Free it when all its files are
+ * closed; NULL is fine. */
+TEMPFILE_API int tempfile_pool_new(struct tempfile_pool **ret_pool,
+				   const struct tempfile_pool_options *options);
+TEMPFILE_API void tempfile_pool_free(struct tempfile_pool *pool);
+TEMPFILE_API struct tempfile_pool_stats tempfile_pool_stats(const struct tempfile_pool *pool);
+
+/* Python: SpooledTemporaryFile(max_size). A file in memory, up to the option `memory_max`; with the
+ * first byte beyond that, it becomes an anonymous file, of the other options. The macro:
+ * tempfile_spooled_open(&spooled, .memory_max = n, options…). -EINVAL: no memory_max; dir_fd, name
+ * or another deletion than TEMPFILE_DELETE_ON_CLOSE; options that tempfile_open_anonymous() would
+ * refuse. -ENOMEM. */
+TEMPFILE_API int tempfile_spooled_open_with(struct tempfile_spooled **ret_spooled,
+					    const struct tempfile_options *options);
+
+#ifndef __cplusplus
+
+#define tempfile_spooled_open(...)                                                                 \
+	tempfile_spooled_open_(                                                                    \
+		&(const struct tempfile_options){.first_argument_.spooled = __VA_ARGS__})
+
+static inline int tempfile_spooled_open_(const struct tempfile_options *options)
+{
+	return tempfile_spooled_open_with(options->first_argument_.spooled, options);
+}
+
+#endif
+
+/* As tempfile_close(). */
+TEMPFILE_API int tempfile_spooled_close(struct tempfile_spooled **spooled);
+
+/* Python: write(), read(), seek(), truncate(), readline(). Write: all of it; an error of the change
+ * to the disk leaves everything as it was. Read: a count, 0 at the end, or a negative errno. Seek:
+ * whence is SEEK_SET, SEEK_CUR or SEEK_END; ret_position may be NULL; a position behind the end is
+ * fine, and what is then skipped by a write reads as zeros. Getline: as getline(3): a line with its
+ * newline, if it has one, and a NUL in *line, which grows by realloc(3); its size, 0 at the end, or
+ * a negative errno. */
+TEMPFILE_API int tempfile_spooled_write(struct tempfile_spooled *spooled, const void *data,
+					size_t size);
+TEMPFILE_API ssize_t tempfile_spooled_read(struct tempfile_spooled *spooled, void *data,
+					   size_t size);
+TEMPFILE_API int tempfile_spooled_seek(struct tempfile_spooled *spooled, off_t offset, int whence,
+				       off_t *ret_position);
+TEMPFILE_API int tempfile_spooled_truncate(struct tempfile_spooled *spooled, off_t size);
+TEMPFILE_API ssize_t tempfile_spooled_getline(struct tempfile_spooled *spooled, char **line,
+					      size_t *room);
+
+/* Python: rollover(). Makes it a file on the disk now. Errors: those of tempfile_open_anonymous()
+ * and write(2); then it is in memory as before. */
+TEMPFILE_API int tempfile_spooled_rollover(struct tempfile_spooled *spooled);
+
+/* The same, and stores the file, for its descriptor (Python: fileno()) and all else that can be
+ * done with one. It stays the handle's. */
+TEMPFILE_API int tempfile_spooled_file(struct tempfile_spooled *spooled,
+				       struct tempfile **ret_file);
+
+TEMPFILE_API bool tempfile_spooled_is_in_memory(const struct tempfile_spooled *spooled);
+
+/* The most memory that all spooled files of the process may have together; 0: no limit. One that
+ * needs more goes to the disk earlier. */
+TEMPFILE_API void tempfile_set_spooled_budget(uint64_t bytes);
 
 /* Python: gettempdir(). The absolute path of the directory for temporary files: the first of
  * $TMPDIR, $TEMP, $TMP, /tmp, /var/tmp, /usr/tmp and the working directory in which a file can

@@ -114,65 +114,64 @@ static int print_usage(struct temp_run *run)
 	return 0;
 }
 
-/* The command gets our signals too, and we outlive it. */
-static volatile sig_atomic_t child;
-
-static void pass_on(int number)
+/* What we are told is for the command; then we end when it does. Ctrl-C reaches it without us, from
+ * the terminal. */
+static void block_signals(sigset_t *ret_before)
 {
-	if (child > 0)
-		kill((pid_t)child, number);
+	static const int numbers[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGCHLD};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		sigaddset(&set, numbers[i]);
+	sigprocmask(SIG_BLOCK, &set, ret_before);
 }
 
-static void catch_signals(void)
-{
-	struct sigaction pass = {.sa_handler = pass_on, .sa_flags = SA_RESTART};
-
-	sigaction(SIGTERM, &pass, NULL);
-	sigaction(SIGHUP, &pass, NULL);
-	/* These come from the terminal, which sends them to the command itself. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-}
-
-static int spawn(char **arguments, pid_t *ret_pid)
+static int spawn(char **arguments, const sigset_t *mask, pid_t *ret_pid)
 {
 	posix_spawnattr_t attributes;
-	sigset_t usual;
 	int r;
 
-	sigemptyset(&usual);
-	sigaddset(&usual, SIGINT);
-	sigaddset(&usual, SIGQUIT);
 	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-	posix_spawnattr_setsigdefault(&attributes, &usual);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigmask(&attributes, mask);
 	r = -posix_spawnp(ret_pid, arguments[0], NULL, &attributes, arguments, environ);
 	posix_spawnattr_destroy(&attributes);
 	return r;
+}
+
+/* Waits for the end of a child, and passes on what comes meanwhile. */
+static int wait_for(pid_t child)
+{
+	sigset_t set;
+	int number, status = 0;
+
+	sigprocmask(SIG_BLOCK, NULL, &set);
+	while (waitpid(child, &status, WNOHANG) == 0)
+		if (sigwait(&set, &number) == 0 && (number == SIGTERM || number == SIGHUP))
+			kill(child, number);
+	return status;
 }
 
 /* Runs the command with the path of what was made, and returns its exit code. */
 static int run_with(char *const *command, const char *path)
 {
 	CLEANUP(strings_free) char **arguments = arguments_new(command, path);
-	pid_t pid;
+	sigset_t before;
+	pid_t child;
 	int status, r;
 
 	if (!arguments || setenv(PATH_VARIABLE, path, 1) < 0) {
 		say_error("out of memory");
 		return WEIR_STORAGE;
 	}
-	catch_signals();
-	r = spawn(arguments, &pid);
+	block_signals(&before);
+	r = spawn(arguments, &before, &child);
 	if (r < 0) {
 		say_error("the command \"%s\" cannot be run: %s", command[0], strerror(-r));
 		return EXIT_CANNOT_EXECUTE;
 	}
-	child = pid;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return WEIR_STORAGE;
-	child = 0;
+	status = wait_for(child);
 	return WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 

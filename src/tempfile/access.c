@@ -2,6 +2,7 @@
  */
 #include "base/macro.h"
 #include "tempfile/handle.h"
+#include "tempfile/pool.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -78,7 +79,9 @@ static int allocate(const struct tempfile *file, int mode, uint64_t size)
 
 int tempfile_reserve(struct tempfile *file, uint64_t size)
 {
-	return allocate(file, FALLOC_FL_KEEP_SIZE, size);
+	int r = pool_charge(file, size);
+
+	return r < 0 ? r : allocate(file, FALLOC_FL_KEEP_SIZE, size);
 }
 
 int tempfile_discard(struct tempfile *file, uint64_t size)
@@ -110,7 +113,9 @@ int tempfile_map(struct tempfile *file, size_t size, void **ret_memory)
 		size = (size_t)status.st_size;
 	if (size == 0)
 		return -EINVAL;
-	r = grow(file, size);
+	r = pool_charge(file, size);
+	if (r == 0)
+		r = grow(file, size);
 	if (r < 0)
 		return r;
 	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);

@@ -21,6 +21,8 @@ struct tempfile {
 	char stream_mode[TEMP_STREAM_MODE_SIZE];
 	enum tempfile_buffering buffering;
 	size_t buffer_size;
+	struct tempfile_pool *pool; /* or NULL */
+	uint64_t charged;	    /* to the pool: the file up to here */
 };
 
 /* Writes what the stream holds, if it has one. Errors: of a write now or earlier. */

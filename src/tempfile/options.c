@@ -17,7 +17,7 @@ static bool stream_mode_valid(const char *mode)
 	       strlen(mode) < TEMP_STREAM_MODE_SIZE && strspn(mode + 1, "+bce") == strlen(mode + 1);
 }
 
-static bool options_valid(const struct tempfile_options *options)
+bool temp_options_valid(const struct tempfile_options *options)
 {
 	bool has_affix = options->prefix || options->suffix;
 
@@ -43,7 +43,7 @@ int temp_options_resolve(const struct tempfile_options *options, mode_t default_
 
 	if (options)
 		resolved = *options;
-	if (!options_valid(&resolved))
+	if (!temp_options_valid(&resolved))
 		return -EINVAL;
 	if (!resolved.prefix)
 		resolved.prefix = tempfile_gettempprefix();

@@ -4,6 +4,9 @@
 
 #include <tempfile.h>
 
+/* Whether no option is one that cannot be. */
+bool temp_options_valid(const struct tempfile_options *options);
+
 /* `options` may be NULL. Of the result, `dir` is set unless there is a dir_fd; prefix, suffix and
  * mode are always set. −EINVAL as tempfile.h says; those of tempfile_gettempdir(). */
 int temp_options_resolve(const struct tempfile_options *options, mode_t default_mode,

@@ -9,6 +9,7 @@
 #include "tempfile/handle.h"
 #include "tempfile/mark.h"
 #include "tempfile/options.h"
+#include "tempfile/pool.h"
 
 #include <errno.h>
 #include <stdio_ext.h>
@@ -70,6 +71,7 @@ static int open_file(struct tempfile **ret_file, const struct tempfile_options *
 		return -ENOMEM;
 	file->lock_fd = -1;
 	file->deletion = resolved.deletion;
+	file->pool = resolved.pool;
 	set_stream(file, &resolved);
 	r = temp_place_init(&file->place, &resolved);
 	if (r < 0)
@@ -77,6 +79,7 @@ static int open_file(struct tempfile **ret_file, const struct tempfile_options *
 	r = create(file, &resolved);
 	if (r < 0)
 		goto fail_create;
+	pool_enter(file->pool);
 	*ret_file = file;
 	return 0;
 
@@ -168,6 +171,7 @@ int tempfile_close(struct tempfile **file_pointer)
 		return 0;
 	r = finish(file, true);
 	close_fdp(&file->lock_fd);
+	pool_leave(file->pool, file->charged);
 	temp_place_done(&file->place);
 	free(file);
 	return r;
@@ -193,7 +197,7 @@ FILE *tempfile_stream(struct tempfile *file)
 
 	if (file->stream || file->fd < 0)
 		return file->stream;
-	file->stream = fdopen(file->fd, file->stream_mode);
+	file->stream = file->pool ? pool_stream(file) : fdopen(file->fd, file->stream_mode);
 	if (file->stream && (file->buffering || file->buffer_size))
 		setvbuf(file->stream, NULL, modes[file->buffering], file->buffer_size);
 	return file->stream;

@@ -19,9 +19,10 @@ int __wrap_flock(int fd, int operation)
 {
 	void (*before)(void) = before_flock;
 
-	before_flock = NULL;
-	if (before)
+	if (before) {
+		before_flock = NULL;
 		before();
+	}
 	return __real_flock(fd, operation);
 }
 
