@@ -92,11 +92,11 @@ def text(about, results, memory):
     return "\n".join([*parts, source_note(results)])
 
 
-def write(path, about, results, memory):
+def write(path, about, results, memory, files):
     with open(path, encoding="utf-8") as file:
         before, _, rest = file.read().partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         raise OSError(f"{path}: the two lines that enclose the tables are not there")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{before}{BEGIN}\n{text(about, results, memory)}\n{END}{after}")
+        file.write(f"{before}{BEGIN}\n{text(about, results, memory)}\n{files}\n{END}{after}")

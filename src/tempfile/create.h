@@ -15,12 +15,11 @@ struct temp_created {
 	struct temp_identity identity;
 };
 
-/* Both want resolved options (options.h) and the place made of them. Errors: as
+/* Both want resolved options (options.h), and the first the place made of them. Errors: as
  * tempfile_open_with(); nothing is left behind. */
 int temp_create_named(struct temp_place *place, const struct tempfile_options *options,
 		      struct temp_created *ret_created);
-int temp_create_anonymous(struct temp_place *place, const struct tempfile_options *options,
-			  int *ret_fd);
+int temp_create_anonymous(const struct tempfile_options *options, int *ret_fd);
 
 /* Gives an open file without a name one: exactly this, or the first that is free of those that the
  * place makes. Errors: those of linkat(2); −EEXIST also when all that were tried are taken. */

@@ -71,13 +71,8 @@ static int probe(const char *dir)
 		.mode = 0600,
 	};
 	CLEANUP_FD int fd = -1;
-	struct temp_place place;
-	int r = temp_place_init(&place, &options);
+	int r = temp_create_anonymous(&options, &fd);
 
-	if (r < 0)
-		return r;
-	r = temp_create_anonymous(&place, &options, &fd);
-	temp_place_done(&place);
 	if (r < 0)
 		return r;
 	return write(fd, text, sizeof(text)) == (ssize_t)sizeof(text) ? 0 : -ENOSPC;

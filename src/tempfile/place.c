@@ -80,8 +80,6 @@ int temp_place_init(struct temp_place *place, const struct tempfile_options *opt
 	int r;
 
 	*place = (struct temp_place)TEMP_PLACE_NONE;
-	if (!options->dir && !options->dir_fd) /* in memory */
-		return 0;
 	r = options->dir_fd ? init_by_fd(place, options) : init_by_path(place, options);
 	if (r < 0)
 		temp_place_done(place);

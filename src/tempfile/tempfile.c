@@ -17,9 +17,11 @@
 
 static int create_named(struct tempfile *file, const struct tempfile_options *options)
 {
-	struct temp_created created;
-	int r = temp_create_named(&file->place, options, &created);
+	struct temp_created created = {0};
+	int r = temp_place_init(&file->place, options);
 
+	if (r == 0)
+		r = temp_create_named(&file->place, options, &created);
 	if (r < 0)
 		return r;
 	file->fd = created.fd;
@@ -36,12 +38,8 @@ static int create_named(struct tempfile *file, const struct tempfile_options *op
 
 static int create_anonymous(struct tempfile *file, const struct tempfile_options *options)
 {
-	int r = options->memory ? temp_create_memory(options, &file->fd)
-				: temp_create_anonymous(&file->place, options, &file->fd);
-
-	if (r == 0)
-		temp_place_done(&file->place);
-	return r;
+	return options->memory ? temp_create_memory(options, &file->fd)
+			       : temp_create_anonymous(options, &file->fd);
 }
 
 typedef int create_function(struct tempfile *file, const struct tempfile_options *options);
@@ -52,7 +50,7 @@ static void set_stream(struct tempfile *file, const struct tempfile_options *opt
 
 	if (options->stream_mode)
 		mode = options->stream_mode;
-	snprintf(file->stream_mode, sizeof(file->stream_mode), "%s", mode);
+	memcpy(file->stream_mode, mode, strlen(mode) + 1); /* of a size that was checked */
 	file->buffering = options->buffering;
 	file->buffer_size = options->buffer_size;
 }
@@ -70,24 +68,19 @@ static int open_file(struct tempfile **ret_file, const struct tempfile_options *
 	if (!file)
 		return -ENOMEM;
 	file->lock_fd = -1;
+	file->place = (struct temp_place)TEMP_PLACE_NONE;
 	file->deletion = resolved.deletion;
 	file->pool = resolved.pool;
 	set_stream(file, &resolved);
-	r = temp_place_init(&file->place, &resolved);
-	if (r < 0)
-		goto fail_place;
 	r = create(file, &resolved);
-	if (r < 0)
-		goto fail_create;
+	if (r < 0) {
+		temp_place_done(&file->place);
+		free(file);
+		return r;
+	}
 	pool_enter(file->pool);
 	*ret_file = file;
 	return 0;
-
-fail_create:
-	temp_place_done(&file->place);
-fail_place:
-	free(file);
-	return r;
 }
 
 int tempfile_open_with(struct tempfile **ret_file, const struct tempfile_options *options)
@@ -128,29 +121,21 @@ static int close_descriptor(struct tempfile *file)
 	return r != 0 && errno != EINTR ? -errno : 0;
 }
 
-/* Deletes the file if that is ours to do: while its inode number is surely ours. */
-static int delete_file(struct tempfile *file)
-{
-	int r = 0;
-
-	if (file->live && live_is_ours(file->live))
-		r = temp_delete(&file->place, file->identity);
-	live_remove(TAKE_PTR(file->live));
-	return r;
-}
-
-/* Flushes and closes, and deletes in between if `now`: before the lock goes with the descriptor. */
+/* Flushes and closes, and deletes in between if `now`: before the lock goes with the descriptor,
+ * and while the inode number is surely ours. */
 static int finish(struct tempfile *file, bool now)
 {
-	bool elsewhere = file->live && !live_is_ours(file->live);
+	bool ours = file->live && live_is_ours(file->live);
 	int flushed = 0, deleted = 0, closed;
 
-	if (file->stream && elsewhere)
+	if (file->stream && file->live && !ours)
 		__fpurge(file->stream);
 	else
 		flushed = temp_flush(file);
+	if (now && ours)
+		deleted = temp_delete(&file->place, file->identity);
 	if (now)
-		deleted = delete_file(file);
+		live_remove(TAKE_PTR(file->live));
 	else if (file->live && file->fd >= 0)
 		file->lock_fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
 	closed = close_descriptor(file);

@@ -63,6 +63,51 @@ static int live_tree(void)
 	return r < 0 ? r : tempfile_directory_close(&directory);
 }
 
+/* Named, or without a name and over what is there: each makes one file that is not temporary. */
+static int persist(struct tempfile *file)
+{
+	int r = tempfile_persist(file, in_scratch("kept")), closed = tempfile_close(&file);
+
+	if (r == 0)
+		unlink(in_scratch("kept"));
+	return r < 0 ? r : closed;
+}
+
+static int live_persist_named(void)
+{
+	struct tempfile *file = NULL;
+	int r = tempfile_open(&file, .dir = scratch);
+
+	return r < 0 ? r : persist(file);
+}
+
+static int live_persist_anonymous(void)
+{
+	struct tempfile *file = NULL;
+	int r = tempfile_open_anonymous(&file, .dir = scratch);
+
+	if (r < 0)
+		return r;
+	write_file(in_scratch("kept"), "old");
+	r = persist(file);
+	if (r < 0)
+		unlink(in_scratch("kept"));
+	return r;
+}
+
+static int live_spooled(void)
+{
+	struct tempfile_spooled *spooled = NULL;
+	int r = tempfile_spooled_open(&spooled, .memory_max = 1, .dir = scratch);
+
+	if (r == 0)
+		r = tempfile_spooled_write(spooled, "ab", 2);
+	if (r < 0 && spooled)
+		assert_true(tempfile_spooled_is_in_memory(spooled));
+	tempfile_spooled_close(&spooled);
+	return r;
+}
+
 static int live_search(void)
 {
 	tempfile_set_tempdir(NULL);
@@ -114,8 +159,10 @@ static void fail_in_turn(int (*live)(void), enum call call, bool plain)
 
 static void test_every_call_failed_in_turn(void **state)
 {
-	int (*const lives[])(void) = {live_named,     live_by_fd, live_anonymous,
-				      live_directory, live_tree,  live_search};
+	int (*const lives[])(void) = {
+		live_named, live_by_fd,		live_anonymous,		live_directory,
+		live_tree,  live_persist_named, live_persist_anonymous, live_spooled,
+		live_search};
 	mode_t old = umask(077);
 
 	(void)state;
