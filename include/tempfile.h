@@ -240,8 +240,9 @@ TEMPFILE_API const char *tempfile_path(const struct tempfile *file);
 TEMPFILE_API FILE *tempfile_stream(struct tempfile *file);
 
 /* The file is not deleted any more (Python: delete=False, decided later; Rust: keep()). -EINVAL for
- * an anonymous file: it has no name to be kept under. Else the errors of fremovexattr(2): then
- * tempfile_reap() could not tell it from one that nobody needs, and it is not kept. */
+ * an anonymous file: it has no name to be kept under; -ENOENT: it is deleted already; -EPERM: in a
+ * forked child. Else the errors of fremovexattr(2): then tempfile_reap() could not tell it from one
+ * that nobody needs, and it is not kept. */
 TEMPFILE_API int tempfile_keep(struct tempfile *file);
 
 /* How tempfile_persist() does it. All may be 0. */
@@ -272,7 +273,8 @@ TEMPFILE_API int tempfile_persist_with(struct tempfile *file,
 
 /* Rust: reopen(). Opens the same file once more, with `flags` as of open(2), and stores a
  * descriptor with a position of its own, which is the caller's. That it is the same file is checked
- * by device and inode. -ENOENT: it is not there any more; else the errors of open(2). */
+ * by device and inode. -ENOENT: it is not there any more; -EINVAL: O_CREAT or O_TRUNC; else the
+ * errors of open(2). */
 TEMPFILE_API int tempfile_reopen(const struct tempfile *file, int flags, int *ret_fd);
 
 /* Rust: into_file(). Stores the descriptor, which is the caller's from now on, deletes the name of
@@ -342,10 +344,13 @@ struct tempfile_reaped {
 /* Deletes the files and directories in `dir` (NULL: tempfile_gettempdir()) that this library made
  * for the calling user and nobody holds any more: those of processes that were killed. It goes by
  * locks, not by process numbers, and so is right about owners in other containers, forked children
- * that still hold a file, and files that are being made. What is to be kept, and what others made,
- * is never touched. Goes on after a failure, and returns the first. ret_reaped may be NULL, and is
- * set in any case. -EOPNOTSUPP: the file system has no extended attributes (user.*), by which files
- * are known. */
+ * that still hold a file, and files that are being made; and by a mark that is good for one inode
+ * under one name. What is to be kept, what was renamed, linked or copied, and what others made, is
+ * never touched; but names of
+ * ".tempfile-" and 16 characters are this library's own. What its mode keeps its owner from reading
+ * is not found. Goes on after a failure, and returns the first. ret_reaped may be NULL, and is set
+ * in any case. -EOPNOTSUPP: the file system has no extended attributes (user.*), by which files are
+ * known. */
 TEMPFILE_API int tempfile_reap(const char *dir, struct tempfile_reaped *ret_reaped);
 
 /* Each may be 0: no limit. */

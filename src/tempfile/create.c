@@ -68,16 +68,6 @@ static int set_mode(int fd, const struct stat *status, mode_t mode)
 	return fchmod(fd, mode) < 0 ? -errno : 0;
 }
 
-/* Marks what the reaper may delete, and sets the mode asked for, whatever the umask or the
- * directory's ACL took from it. In this order: a file must be writable by its mode to be marked. */
-static int mark_and_set_mode(int fd, const struct stat *status,
-			     const struct tempfile_options *options)
-{
-	if (options->deletion != TEMPFILE_DELETE_NEVER)
-		temp_mark(fd);
-	return set_mode(fd, status, options->mode);
-}
-
 int temp_link(int fd, int dir_fd, const char *name)
 {
 	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
@@ -90,13 +80,15 @@ int temp_link(int fd, int dir_fd, const char *name)
 	return linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 
-int temp_link_under_free_name(int fd, struct temp_place *place)
+int temp_link_under_free_name(int fd, struct temp_place *place, ino_t marked_inode)
 {
 	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
 		int r = temp_place_next_name(place);
 
 		if (r < 0)
 			return r;
+		if (marked_inode)
+			temp_mark(fd, marked_inode, temp_place_name(place));
 		r = temp_link(fd, place->dir_fd, temp_place_at(place));
 		if (r != -EEXIST)
 			return r;
@@ -104,6 +96,12 @@ int temp_link_under_free_name(int fd, struct temp_place *place)
 			break;
 	}
 	return -EEXIST;
+}
+
+/* The inode that is to carry a mark, 0 when none is. */
+static ino_t inode_to_mark(const struct tempfile_options *options, ino_t inode)
+{
+	return options->deletion == TEMPFILE_DELETE_NEVER ? 0 : inode;
 }
 
 static int create_then_link(struct temp_place *place, const struct tempfile_options *options,
@@ -117,10 +115,10 @@ static int create_then_link(struct temp_place *place, const struct tempfile_opti
 		return r;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0 || fstat(fd, &status) < 0)
 		return -errno;
-	r = mark_and_set_mode(fd, &status, options);
+	r = set_mode(fd, &status, options->mode);
 	if (r < 0)
 		return r;
-	r = temp_link_under_free_name(fd, place);
+	r = temp_link_under_free_name(fd, place, inode_to_mark(options, status.st_ino));
 	if (r == -EEXIST)
 		return r;
 	if (r < 0)
@@ -143,7 +141,7 @@ static int lock_and_look_again(int fd, const struct temp_place *place, const cha
 		return r;
 	if (r == 0)
 		return -EAGAIN;
-	return mark_and_set_mode(fd, status, options);
+	return set_mode(fd, status, options->mode);
 }
 
 static int create_once(const struct temp_place *place, const char *path,
@@ -195,7 +193,8 @@ static int create_plain(struct temp_place *place, const struct tempfile_options 
 
 	if (r < 0)
 		return r;
-	r = temp_stage_move(staged, place);
+	r = temp_stage_move(staged, place, created.fd,
+			    inode_to_mark(options, created.identity.inode));
 	if (r < 0) {
 		temp_delete_at(place->dir_fd, staged, created.identity);
 		close(created.fd);

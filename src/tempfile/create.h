@@ -22,9 +22,10 @@ int temp_create_named(struct temp_place *place, const struct tempfile_options *o
 int temp_create_anonymous(const struct tempfile_options *options, int *ret_fd);
 
 /* Gives an open file without a name one: exactly this, or the first that is free of those that the
- * place makes. Errors: those of linkat(2); −EEXIST also when all that were tried are taken. */
+ * place makes; it is marked for that first, if `marked_inode` is not 0. Errors: those of linkat(2);
+ * −EEXIST also when all that were tried are taken. */
 int temp_link(int fd, int dir_fd, const char *name);
-int temp_link_under_free_name(int fd, struct temp_place *place);
+int temp_link_under_free_name(int fd, struct temp_place *place, ino_t marked_inode);
 
 /* A file in memory, which needs no place. */
 int temp_create_memory(const struct tempfile_options *options, int *ret_fd);

@@ -145,19 +145,21 @@ static bool is_memory(const char *path)
 static int get(struct directory **ret_directory)
 {
 	struct directory *directory = atomic_load(&current), *winner = NULL;
-	int r = directory ? 0 : find(&directory);
+	int r = 0;
 
-	if (r < 0)
-		return r;
-	if (!atomic_compare_exchange_strong(&current, &winner, directory))
-		directory = winner;
-	*ret_directory = directory;
-	return 0;
+	if (!directory) {
+		r = find(&directory);
+		if (r == 0 && !atomic_compare_exchange_strong(&current, &winner, directory))
+			directory = winner;
+	}
+	if (r == 0)
+		*ret_directory = directory;
+	return r;
 }
 
 const char *tempfile_gettempdir(void)
 {
-	struct directory *directory;
+	struct directory *directory = NULL;
 	int r = get(&directory);
 
 	if (r < 0) {
@@ -169,7 +171,7 @@ const char *tempfile_gettempdir(void)
 
 int tempfile_tempdir_info(struct tempfile_tempdir_info *ret_info)
 {
-	struct directory *directory;
+	struct directory *directory = NULL;
 	int r = get(&directory);
 
 	if (r < 0)

@@ -16,11 +16,14 @@ struct tempfile {
 	FILE *stream; /* NULL until asked for; then closing it closes `fd` */
 	struct temp_place place;
 	struct temp_identity identity;
-	struct live *live; /* NULL: it has no name, or is to be kept */
+	struct live *live; /* NULL: it has no name, or is to be kept, or is deleted */
+	struct temp_owner owner;
+	bool deleted;
 	enum tempfile_deletion deletion;
 	char stream_mode[TEMP_STREAM_MODE_SIZE];
 	enum tempfile_buffering buffering;
 	size_t buffer_size;
+	char *buffer;		    /* of the stream, if it is not the C library's */
 	struct tempfile_pool *pool; /* or NULL */
 	uint64_t charged;	    /* to the pool: the file up to here */
 };

@@ -25,16 +25,20 @@ struct live {
 	struct live *next_free; /* under the mutex */
 	atomic_uint version;	/* odd while the rest changes */
 	atomic_bool used;
-	_Atomic(pid_t) owner;
+	struct temp_owner owner;
 	enum live_kind kind;
-	int dir_fd;
+	int fd, dir_fd;
 	struct temp_identity identity;
 	size_t room;
 	char path[]; /* as temp_place_at() says it */
 };
 
+#define ROOM_USUAL ((size_t)128)
+#define ROOM_MOST ((size_t)PATH_MAX) /* no system call takes more */
+
 static _Atomic(struct live *) all;
-static struct live *unused;
+static struct live *unused, *unused_long; /* by the room that they have */
+static atomic_uint forks;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -48,20 +52,41 @@ static void unlock(void)
 	pthread_mutex_unlock(&mutex);
 }
 
-static void prepare(void)
+static void begin_child(void)
 {
-	pthread_atfork(lock, unlock, unlock);
+	atomic_fetch_add(&forks, 1);
+	unlock();
 }
 
-/* A node with room for a path. The first one that is unused may be too small: then there is another
- * one more, which is large enough for next time. */
+static void prepare(void)
+{
+	pthread_atfork(lock, unlock, begin_child);
+}
+
+struct temp_owner temp_owner_here(void)
+{
+	pthread_once(&once, prepare);
+	return (struct temp_owner){.pid = getpid(), .forks = atomic_load(&forks)};
+}
+
+bool temp_owner_is_here(struct temp_owner owner)
+{
+	return owner.pid == getpid() && owner.forks == atomic_load(&forks);
+}
+
+static struct live **list_of(size_t room)
+{
+	return room <= ROOM_USUAL ? &unused : &unused_long;
+}
+
+/* A node with room for a path, or NULL. */
 static struct live *take_node(size_t size)
 {
-	struct live *live = unused;
-	size_t room = MAX(size, (size_t)128);
+	size_t room = size <= ROOM_USUAL ? ROOM_USUAL : ROOM_MOST;
+	struct live **list = list_of(room), *live = *list;
 
-	if (live && live->room >= size) {
-		unused = live->next_free;
+	if (live) {
+		*list = live->next_free;
 		return live;
 	}
 	live = calloc(1, sizeof(*live) + room);
@@ -73,25 +98,40 @@ static struct live *take_node(size_t size)
 	return live;
 }
 
-struct live *live_add(const struct temp_place *place, struct temp_identity identity,
+/* Between these two, readers pass the node over. */
+static void begin_change(struct live *live)
+{
+	atomic_fetch_add(&live->version, 1);
+	atomic_thread_fence(memory_order_release);
+}
+
+static void end_change(struct live *live)
+{
+	atomic_fetch_add(&live->version, 1);
+}
+
+struct live *live_add(const struct temp_place *place, int fd, struct temp_identity identity,
 		      enum live_kind kind)
 {
 	const char *path = temp_place_at(place);
 	size_t size = strlen(path) + 1;
+	struct temp_owner owner = temp_owner_here();
 	struct live *live;
 
-	pthread_once(&once, prepare);
+	if (size > ROOM_MOST)
+		return NULL;
 	lock();
 	live = take_node(size);
 	if (live) {
-		atomic_fetch_add(&live->version, 1);
+		begin_change(live);
 		live->kind = kind;
+		live->fd = fd;
 		live->dir_fd = place->dir_fd;
 		live->identity = identity;
+		live->owner = owner;
 		memcpy(live->path, path, size);
-		atomic_store(&live->owner, getpid());
 		atomic_store(&live->used, true);
-		atomic_fetch_add(&live->version, 1);
+		end_change(live);
 	}
 	unlock();
 	return live;
@@ -99,60 +139,60 @@ struct live *live_add(const struct temp_place *place, struct temp_identity ident
 
 void live_remove(struct live *live)
 {
+	struct live **list;
+
 	if (!live)
 		return;
 	lock();
-	atomic_fetch_add(&live->version, 1);
+	begin_change(live);
 	atomic_store(&live->used, false);
-	atomic_fetch_add(&live->version, 1);
-	live->next_free = unused;
-	unused = live;
+	end_change(live);
+	list = list_of(live->room);
+	live->next_free = *list;
+	*list = live;
 	unlock();
-}
-
-bool live_is_ours(const struct live *live)
-{
-	return atomic_load(&live->owner) == getpid();
 }
 
 void live_adopt(struct live *live)
 {
-	atomic_store(&live->owner, getpid());
+	lock();
+	begin_change(live);
+	live->owner = temp_owner_here();
+	end_change(live);
+	unlock();
 }
 
 /* What a node said at one moment. */
 struct snapshot {
 	enum live_kind kind;
-	int dir_fd;
+	int fd, dir_fd;
+	struct temp_owner owner;
 	struct temp_identity identity;
-	char path[PATH_MAX];
+	char path[ROOM_MOST];
 };
 
 static bool read_node(struct live *live, struct snapshot *ret_snapshot)
 {
 	unsigned version = atomic_load(&live->version);
 
-	if (version % 2 != 0 || !atomic_load(&live->used) || !live_is_ours(live) ||
-	    live->room > sizeof(ret_snapshot->path))
+	if (version % 2 != 0 || !atomic_load(&live->used))
 		return false;
 	ret_snapshot->kind = live->kind;
+	ret_snapshot->fd = live->fd;
 	ret_snapshot->dir_fd = live->dir_fd;
+	ret_snapshot->owner = live->owner;
 	ret_snapshot->identity = live->identity;
 	memcpy(ret_snapshot->path, live->path, live->room);
 	atomic_thread_fence(memory_order_acquire);
-	return atomic_load(&live->version) == version;
+	return atomic_load(&live->version) == version && temp_owner_is_here(ret_snapshot->owner);
 }
 
-static void delete_directory(const struct snapshot *snapshot)
+static void delete (const struct snapshot *snapshot)
 {
-	struct stat status;
-	CLEANUP_FD int fd = openat(snapshot->dir_fd, snapshot->path,
-				   O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0 || fstat(fd, &status) < 0 ||
-	    !temp_identity_is(temp_identity_of(&status), snapshot->identity))
-		return;
-	temp_remove(fd, snapshot->dir_fd, snapshot->path, snapshot->identity);
+	if (snapshot->kind == LIVE_DIRECTORY)
+		temp_remove(snapshot->fd, snapshot->dir_fd, snapshot->path, snapshot->identity);
+	else
+		temp_delete_at(snapshot->dir_fd, snapshot->path, snapshot->identity);
 }
 
 void live_delete_all(void)
@@ -162,12 +202,8 @@ void live_delete_all(void)
 	for (struct live *live = atomic_load(&all); live; live = live->next) {
 		struct snapshot snapshot;
 
-		if (!read_node(live, &snapshot))
-			continue;
-		if (snapshot.kind == LIVE_DIRECTORY)
-			delete_directory(&snapshot);
-		else
-			temp_delete_at(snapshot.dir_fd, snapshot.path, snapshot.identity);
+		if (read_node(live, &snapshot))
+			delete (&snapshot);
 	}
 	errno = saved;
 }

@@ -6,6 +6,16 @@
 
 #include <stdbool.h>
 
+/* Which process: a number may come back in a child (in another PID namespace), so forks are counted
+ * too. */
+struct temp_owner {
+	pid_t pid;
+	unsigned forks;
+};
+
+struct temp_owner temp_owner_here(void);
+bool temp_owner_is_here(struct temp_owner owner);
+
 struct live;
 
 enum live_kind {
@@ -13,17 +23,14 @@ enum live_kind {
 	LIVE_DIRECTORY,
 };
 
-/* Notes what stands at `place`. NULL: no memory. */
-struct live *live_add(const struct temp_place *place, struct temp_identity identity,
+/* Notes what stands at `place`, and is open as `fd` until live_remove(). NULL: no memory. */
+struct live *live_add(const struct temp_place *place, int fd, struct temp_identity identity,
 		      enum live_kind kind);
 
 /* Forgets it: it was deleted, is to be kept, or another process has it now. NULL is fine. */
 void live_remove(struct live *live);
 
-/* Whether this process is the one that is to delete it. */
-bool live_is_ours(const struct live *live);
-
-/* Makes this process that one: in a forked child that goes on in its parent's place. */
+/* Makes this process the one that is to delete it. */
 void live_adopt(struct live *live);
 
 /* Deletes all that is ours. Async-signal-safe. */

@@ -63,7 +63,8 @@ int tempfile_mkdir_with(char **ret_path, const struct tempfile_options *options)
 {
 	struct tempfile_options resolved;
 	struct temp_place place;
-	int r = temp_options_resolve(options, 0700, &resolved);
+	int r = options && options->memory ? -EINVAL
+					   : temp_options_resolve(options, 0700, &resolved);
 
 	if (r < 0)
 		return r;

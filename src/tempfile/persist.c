@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 
-#define COPY_STEP ((size_t)1 << 30)
+#define COPY_STEP ((off_t)1 << 30)
 
 /* Where it is to be: a directory, and a name in it. */
 struct target {
@@ -66,7 +66,10 @@ static int move_name(const struct tempfile *file, const struct target *target, b
 		return r < 0 ? r : -ENOENT;
 	if (no_replace)
 		return temp_rename(from_fd, from, target->dir_fd, target->name);
-	return renameat(from_fd, from, target->dir_fd, target->name) < 0 ? -errno : 0;
+	if (renameat(from_fd, from, target->dir_fd, target->name) < 0)
+		return -errno;
+	/* Between two names of one file, rename(2) does nothing. */
+	return temp_delete(&file->place, file->identity);
 }
 
 /* A name for a file that has none. What is there is replaced by way of another name beside it. */
@@ -81,12 +84,14 @@ static int add_name(const struct tempfile *file, const struct target *target, bo
 	struct temp_place beside;
 	int r = temp_link(file->fd, target->dir_fd, target->name);
 
+	if (r == -ENOENT) /* one that had a name once can have none again */
+		return -EXDEV;
 	if (r != -EEXIST || no_replace)
 		return r;
 	r = temp_place_init(&beside, &options);
 	if (r < 0)
 		return r;
-	r = temp_link_under_free_name(file->fd, &beside);
+	r = temp_link_under_free_name(file->fd, &beside, 0);
 	if (r == 0 &&
 	    renameat(beside.dir_fd, temp_place_at(&beside), target->dir_fd, target->name) < 0) {
 		r = -errno;
@@ -96,27 +101,51 @@ static int add_name(const struct tempfile *file, const struct target *target, bo
 	return r;
 }
 
-static int copy_contents(int from, int to)
+/* Copies the bytes from `at` to `end`. */
+static int copy_stretch(int from, int to, off_t at, off_t end)
 {
-	off_t at = 0;
-
-	for (;;) {
-		ssize_t n = sendfile(to, from, &at, COPY_STEP);
+	if (lseek(to, at, SEEK_SET) < 0)
+		return -errno;
+	while (at < end) {
+		ssize_t n = sendfile(to, from, &at, (size_t)MIN(end - at, COPY_STEP));
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return n < 0 ? -errno : 0;
+			return n < 0 ? -errno : -EIO; /* somebody cut it */
 	}
+	return 0;
+}
+
+/* What is a hole in one is a hole in the other. */
+static int copy_contents(int from, int to, off_t size)
+{
+	off_t data = 0, hole = 0;
+	int r = 0;
+
+	while (r == 0 && hole < size) {
+		data = lseek(from, hole, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break;
+		if (data < 0)
+			return -errno;
+		hole = lseek(from, data, SEEK_HOLE);
+		if (hole < 0)
+			return -errno;
+		r = copy_stretch(from, to, data, MIN(hole, size));
+	}
+	if (r == 0 && ftruncate(to, size) < 0)
+		r = -errno;
+	return r;
 }
 
 /* The copy takes the place of the file behind its descriptor, at the same position. */
-static int take_over(struct tempfile *file, int copy_fd)
+static int take_over(const struct tempfile *file, int copy_fd, off_t position)
 {
-	int flags = fcntl(file->fd, F_GETFD);
-	off_t position = lseek(file->fd, 0, SEEK_CUR);
+	int flags = fcntl(file->fd, F_GETFD), status = fcntl(file->fd, F_GETFL);
 
-	if (flags < 0 || position < 0 || lseek(copy_fd, position, SEEK_SET) < 0)
+	if (flags < 0 || status < 0 || fcntl(copy_fd, F_SETFL, status) < 0 ||
+	    lseek(copy_fd, position, SEEK_SET) < 0)
 		return -errno;
 	return dup3(copy_fd, file->fd, flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0 ? -errno : 0;
 }
@@ -130,21 +159,22 @@ static int copy_to(struct tempfile *file, const struct target *target,
 					      .no_replace = options->no_replace,
 					      .sync = options->sync};
 	struct tempfile_options where = {.dir_fd = &target->dir_fd, .prefix = "."};
+	off_t position = lseek(file->fd, 0, SEEK_CUR);
 	struct stat status;
 	int r;
 
-	if (fstat(file->fd, &status) < 0)
+	if (position < 0 || fstat(file->fd, &status) < 0)
 		return -errno;
 	where.mode = status.st_mode & 07777;
 	r = tempfile_open_with(&copy, &where);
 	if (r >= 0)
-		r = copy_contents(file->fd, copy->fd);
+		r = copy_contents(file->fd, copy->fd, status.st_size);
 	if (r >= 0)
 		r = tempfile_persist_with(copy, &as);
 	if (r >= 0 && file->place.path)
 		temp_delete(&file->place, file->identity);
 	if (r >= 0)
-		r = take_over(file, copy->fd);
+		r = take_over(file, copy->fd, position);
 	file->identity = r >= 0 ? copy->identity : file->identity;
 	return r;
 }
@@ -173,14 +203,18 @@ int tempfile_persist_with(struct tempfile *file, const struct tempfile_persist_o
 	struct stat status;
 	int r = options && options->path ? open_target(options, &target) : -EINVAL;
 
+	off_t position;
+
 	if (r >= 0)
 		r = prepare(file, options->sync);
 	if (r < 0)
 		return r;
+	position = lseek(file->fd, 0, SEEK_CUR); /* looking for holes moves it */
 	r = move(file, &target, options);
 	if (r < 0) {
+		lseek(file->fd, position, SEEK_SET);
 		if (file->live)
-			temp_mark(file->fd);
+			temp_mark(file->fd, file->identity.inode, temp_place_name(&file->place));
 		return r;
 	}
 	live_remove(TAKE_PTR(file->live));

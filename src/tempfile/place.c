@@ -112,6 +112,11 @@ const char *temp_place_at(const struct temp_place *place)
 	return place->dir_fd == AT_FDCWD ? place->path : place->path + place->name_start;
 }
 
+const char *temp_place_name(const struct temp_place *place)
+{
+	return place->path + place->name_start;
+}
+
 const char *temp_place_path(const struct temp_place *place)
 {
 	return place->name_start > 0 ? place->path : NULL;

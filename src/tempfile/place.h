@@ -34,6 +34,9 @@ int temp_place_next_name(struct temp_place *place);
 const char *temp_place_dir(const struct temp_place *place);
 const char *temp_place_at(const struct temp_place *place);
 
+/* The name alone. */
+const char *temp_place_name(const struct temp_place *place);
+
 /* The absolute path, NULL when it is not known. */
 const char *temp_place_path(const struct temp_place *place);
 

@@ -89,6 +89,8 @@ static int check_disk(const struct tempfile *file, uint64_t more)
 		return 0;
 	if (fstatvfs(file->fd, &fs) < 0)
 		return -errno;
+	if (fs.f_blocks == 0) /* it has no limit, as for files in memory */
+		return 0;
 	left = (uint64_t)fs.f_bavail * fs.f_frsize;
 	return left < more || left - more < min ? -ENOSPC : 0;
 }
@@ -107,8 +109,7 @@ int pool_charge(struct tempfile *file, uint64_t end)
 	return r;
 }
 
-/* Gives back what was charged for beyond `end`, and not written. */
-static void refund(struct tempfile *file, uint64_t end)
+void pool_refund(struct tempfile *file, uint64_t end)
 {
 	if (!file->pool || end >= file->charged)
 		return;
@@ -139,7 +140,7 @@ static ssize_t write_some(struct tempfile *file, const void *data, size_t size)
 	while (n < 0 && errno == EINTR);
 	if (n < (ssize_t)size) {
 		r = n < 0 ? -errno : 0;
-		refund(file, MAX(before, (uint64_t)position + (uint64_t)MAX(n, (ssize_t)0)));
+		pool_refund(file, MAX(before, (uint64_t)position + (uint64_t)MAX(n, (ssize_t)0)));
 	}
 	return n < 0 ? r : n;
 }
@@ -159,7 +160,7 @@ int tempfile_write(struct tempfile *file, const void *data, size_t size)
 	for (; r == 0 && size > 0; size -= (size_t)n, position += n) {
 		n = write_some(file, data, size);
 		if (n < 0) {
-			refund(file, MAX(before, (uint64_t)position));
+			pool_refund(file, MAX(before, (uint64_t)position));
 			return (int)n;
 		}
 		data = (const char *)data + n;
@@ -205,6 +206,12 @@ static int stream_close(void *cookie)
 
 FILE *pool_stream(struct tempfile *file)
 {
+	int flags = fcntl(file->fd, F_GETFL);
+
+	/* As fdopen(3) does it. */
+	if (file->stream_mode[0] == 'a' &&
+	    (flags < 0 || fcntl(file->fd, F_SETFL, flags | O_APPEND) < 0))
+		return NULL;
 	return fopencookie(file, file->stream_mode,
 			   (cookie_io_functions_t){
 				   .read = stream_read,

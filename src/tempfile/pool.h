@@ -12,6 +12,9 @@ void pool_leave(struct tempfile_pool *pool, uint64_t charged);
  * the pool has not so much left. −ENOSPC: the disk would have less free than it is to have. */
 int pool_charge(struct tempfile *file, uint64_t end);
 
+/* Gives back what was charged beyond `end`, and came to nothing. */
+void pool_refund(struct tempfile *file, uint64_t end);
+
 /* A stream whose writes are charged. NULL and errno. */
 FILE *pool_stream(struct tempfile *file);
 

@@ -40,49 +40,69 @@ static int open_candidate(int dir_fd, const char *name)
 
 	if (fd < 0 && errno == EACCES)
 		fd = openat(dir_fd, name, O_WRONLY | flags);
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return errno == EISDIR ? -EACCES : -errno;
+	return fd;
+}
+
+static bool is_empty(int fd)
+{
+	CLEANUP(close_dir) DIR *dir = NULL;
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), entries = 0;
+
+	if (again < 0)
+		return false;
+	dir = fdopendir(again);
+	if (!dir) {
+		close(again);
+		return false;
+	}
+	while (entries <= 2 && readdir(dir))
+		entries++;
+	return entries == 2;
 }
 
 /* The file is ours now: its lock is. */
-static int delete_orphan(int dir_fd, const char *name, int fd, struct tempfile_reaped *reaped)
+static int delete_orphan(int dir_fd, const char *name, int fd, const struct stat *status,
+			 struct tempfile_reaped *reaped)
 {
-	struct temp_identity identity;
-	struct stat status;
-	int r;
+	struct temp_identity identity = temp_identity_of(status);
+	bool directory = S_ISDIR(status->st_mode);
+	int r = temp_holds_at(dir_fd, name, identity);
 
-	if (fstat(fd, &status) < 0)
-		return -errno;
-	identity = temp_identity_of(&status);
-	if (S_ISDIR(status.st_mode)) {
-		r = temp_remove(fd, dir_fd, name, identity);
-		reaped->directories += r == 0;
-	} else {
-		r = temp_delete_at(dir_fd, name, identity);
-		reaped->files += r == 0;
-	}
+	if (r <= 0)
+		return r;
+	r = directory ? temp_remove(fd, dir_fd, name, identity)
+		      : temp_delete_at(dir_fd, name, identity);
+	reaped->directories += r == 0 && directory;
+	reaped->files += r == 0 && !directory;
 	return r;
 }
 
-/* Killed before it could mark what it made, which therefore is empty. */
-static int delete_staged(int dir_fd, const char *name, const struct stat *status,
-			 struct tempfile_reaped *reaped)
+/* What it is, as the open file says: the name may have become another's. 1: an orphan, if the lock
+ * is free. 0: not ours. */
+static int examine(int fd, const char *name, struct stat *ret_status)
 {
-	if (S_ISDIR(status->st_mode)) {
-		if (unlinkat(dir_fd, name, AT_REMOVEDIR) == 0)
-			reaped->directories++;
-	} else if (status->st_size == 0) {
-		if (temp_delete_at(dir_fd, name, temp_identity_of(status)) == 0)
-			reaped->files++;
-	}
-	return 0;
+	int marked;
+
+	if (fstat(fd, ret_status) < 0)
+		return -errno;
+	if (!is_candidate(ret_status))
+		return 0;
+	marked = temp_is_marked(fd, ret_status->st_ino, name);
+	if (marked == -EACCES) /* not even its owner may read it */
+		return 0;
+	/* Killed before it could be given its name: then it is empty, too. */
+	if (marked == 0 && temp_stage_is(name))
+		return S_ISREG(ret_status->st_mode) ? ret_status->st_size == 0 : is_empty(fd);
+	return marked;
 }
 
 static int look_at(int dir_fd, const char *name, struct tempfile_reaped *reaped)
 {
 	CLEANUP_FD int fd = -1;
-	bool staged = temp_stage_is(name);
 	struct stat status;
-	int marked;
+	int r;
 
 	if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
@@ -91,16 +111,16 @@ static int look_at(int dir_fd, const char *name, struct tempfile_reaped *reaped)
 	fd = open_candidate(dir_fd, name);
 	if (fd < 0) /* gone, or a link by now, or not to be opened by anybody */
 		return fd == -ENOENT || fd == -ELOOP || fd == -EACCES ? 0 : fd;
-	marked = temp_is_marked(fd);
-	if (marked < 0 || (!marked && !staged))
-		return marked;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return marked ? delete_orphan(dir_fd, name, fd, reaped)
-			      : delete_staged(dir_fd, name, &status, reaped);
-	if (errno != EWOULDBLOCK)
-		return -errno;
-	reaped->alive++;
-	return 0;
+	r = examine(fd, name, &status);
+	if (r <= 0)
+		return r;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		reaped->alive += errno == EWOULDBLOCK;
+		return errno == EWOULDBLOCK ? 0 : -errno;
+	}
+	/* Its owner may have let it go just now, to keep it. */
+	r = examine(fd, name, &status);
+	return r <= 0 ? r : delete_orphan(dir_fd, name, fd, &status, reaped);
 }
 
 static int reap(DIR *dir, struct tempfile_reaped *reaped)

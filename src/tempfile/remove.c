@@ -263,8 +263,12 @@ static int remove_contents(int fd)
 
 int temp_remove(int fd, int dir_fd, const char *path, struct temp_identity identity)
 {
-	int r = remove_contents(fd), held = temp_holds_at(dir_fd, path, identity);
+	int held = temp_holds_at(dir_fd, path, identity), r;
 
+	if (held <= 0)
+		return held;
+	r = remove_contents(fd);
+	held = temp_holds_at(dir_fd, path, identity);
 	if (held > 0 && unlinkat(dir_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		held = -errno;
 	return r < 0 ? r : MIN(held, 0);

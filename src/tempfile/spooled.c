@@ -4,9 +4,9 @@
  *
  * That happens before a byte is written that would not fit, so that a disk which is full or not
  * there costs nothing of what was written before: the write fails, and all else is as it was. */
-#include "base/io.h"
 #include "base/macro.h"
 #include "tempfile/options.h"
+#include "tempfile/pool.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -128,7 +128,7 @@ int tempfile_spooled_rollover(struct tempfile_spooled *spooled)
 	r = tempfile_open_anonymous_with(&file, &spooled->options);
 	if (r < 0)
 		return r;
-	r = io_write_all(tempfile_fd(file), spooled->data, spooled->size, NULL);
+	r = tempfile_write(file, spooled->data, spooled->size);
 	if (r == 0 && lseek(tempfile_fd(file), spooled->position, SEEK_SET) < 0)
 		r = -errno;
 	if (r < 0)
@@ -182,18 +182,21 @@ static int extend(struct tempfile_spooled *spooled, uint64_t size)
 
 int tempfile_spooled_write(struct tempfile_spooled *spooled, const void *data, size_t size)
 {
-	uint64_t end = (uint64_t)spooled->position + size;
+	uint64_t end;
 	int r;
 
 	if (size == 0)
 		return 0;
+	if (!spooled->file && spooled->options.append)
+		spooled->position = (off_t)spooled->size;
+	end = (uint64_t)spooled->position + size;
 	if (!spooled->file && end > INT64_MAX)
 		return -EFBIG;
 	r = spooled->file ? 0 : extend(spooled, MAX(end, (uint64_t)spooled->size));
 	if (r < 0)
 		return r;
 	if (spooled->file)
-		return io_write_all(tempfile_fd(spooled->file), data, size, NULL);
+		return tempfile_write(spooled->file, data, size);
 	assert(spooled->data); /* extend() has made room */
 	memcpy(spooled->data + spooled->position, data, size);
 	spooled->position = (off_t)end;
@@ -261,7 +264,10 @@ int tempfile_spooled_truncate(struct tempfile_spooled *spooled, off_t size)
 	r = spooled->file ? 0 : extend(spooled, (uint64_t)size);
 	if (r < 0 || !spooled->file)
 		return r;
-	return ftruncate(tempfile_fd(spooled->file), size) < 0 ? -errno : 0;
+	r = pool_charge(spooled->file, (uint64_t)size);
+	if (r == 0 && ftruncate(tempfile_fd(spooled->file), size) < 0)
+		r = -errno;
+	return r;
 }
 
 /* Makes room for `more` bytes and a NUL behind the `size` that a line has. */
@@ -281,34 +287,42 @@ static int grow_line(char **line, size_t *room, size_t size, size_t more)
 	return 0;
 }
 
+/* Reads the next part of a line behind the `*size` bytes of it. 0: there is more; 1: this was the
+ * end of it, or of the file; −errno. */
+static int read_line_part(struct tempfile_spooled *spooled, char **line, size_t *room, size_t *size)
+{
+	char *newline;
+	ssize_t n;
+	off_t behind;
+	int r = grow_line(line, room, *size, LINE_STEP);
+
+	if (r < 0)
+		return r;
+	n = tempfile_spooled_read(spooled, *line + *size, LINE_STEP);
+	if (n <= 0)
+		return n < 0 ? (int)n : 1;
+	newline = memchr(*line + *size, '\n', (size_t)n);
+	*size += (size_t)n;
+	if (!newline)
+		return 0;
+	behind = *line + *size - (newline + 1); /* that is for the next time */
+	*size -= (size_t)behind;
+	r = tempfile_spooled_seek(spooled, -behind, SEEK_CUR, NULL);
+	return r < 0 ? r : 1;
+}
+
 ssize_t tempfile_spooled_getline(struct tempfile_spooled *spooled, char **line, size_t *room)
 {
 	size_t size = 0;
-	char *newline = NULL;
+	int r = 0;
 
 	if (!*line)
 		*room = 0;
-	while (!newline) {
-		ssize_t n;
-		int r = grow_line(line, room, size, LINE_STEP);
-
-		if (r < 0)
-			return r;
-		n = tempfile_spooled_read(spooled, *line + size, LINE_STEP);
-		if (n < 0)
-			return n;
-		newline = memchr(*line + size, '\n', (size_t)n);
-		size += (size_t)n;
-		if (n == 0)
-			break;
-	}
-	if (newline) { /* what was read behind it is for the next time */
-		size_t behind = size - (size_t)(newline + 1 - *line);
-		int r = tempfile_spooled_seek(spooled, -(off_t)behind, SEEK_CUR, NULL);
-
-		if (r < 0)
-			return r;
-		size -= behind;
+	while (r == 0)
+		r = read_line_part(spooled, line, room, &size);
+	if (r < 0) { /* as if nothing had been read */
+		tempfile_spooled_seek(spooled, -(off_t)size, SEEK_CUR, NULL);
+		return r;
 	}
 	(*line)[size] = '\0';
 	return (ssize_t)size;

@@ -7,11 +7,13 @@
 
 #include "base/macro.h"
 #include "tempfile/create.h"
+#include "tempfile/mark.h"
 #include "tempfile/name.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define PREFIX ".tempfile-"
 #define RANDOM_SIZE 16
@@ -42,17 +44,41 @@ bool temp_stage_is(const char *name)
 	       temp_name_is_random(name + strlen(PREFIX));
 }
 
-/* Where rename(2) replaces whatever is there: a link to a file replaces nothing, and neither does
- * mkdir(2), whose directory may then be replaced, since it is ours. */
+/* Makes something empty of the same kind under a name that is free, to be replaced by a rename. */
+static int claim(int to_fd, const char *to, bool directory)
+{
+	int fd;
+
+	if (directory)
+		return mkdirat(to_fd, to, S_IRWXU) < 0 ? -errno : 0;
+	fd = openat(to_fd, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+/* Where rename(2) replaces whatever is there: a link replaces nothing; and where there are none, as
+ * for directories, the name is claimed first. */
 static int rename_by_hand(int from_fd, const char *from, int to_fd, const char *to)
 {
+	struct stat status;
+	bool directory;
+	int r;
+
 	if (linkat(from_fd, from, to_fd, to, 0) == 0)
 		return unlinkat(from_fd, from, 0) < 0 ? -errno : 0;
-	if (errno != EPERM && errno != EISDIR)
+	if (errno == EEXIST || errno == EXDEV || errno == ENOENT)
 		return -errno;
-	if (mkdirat(to_fd, to, S_IRWXU) < 0)
+	if (fstatat(from_fd, from, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	return renameat(from_fd, from, to_fd, to) < 0 ? -errno : 0;
+	directory = S_ISDIR(status.st_mode);
+	r = claim(to_fd, to, directory);
+	if (r == 0 && renameat(from_fd, from, to_fd, to) < 0) {
+		r = -errno;
+		unlinkat(to_fd, to, directory ? AT_REMOVEDIR : 0);
+	}
+	return r;
 }
 
 int temp_rename(int from_fd, const char *from, int to_fd, const char *to)
@@ -64,13 +90,16 @@ int temp_rename(int from_fd, const char *from, int to_fd, const char *to)
 	return rename_by_hand(from_fd, from, to_fd, to);
 }
 
-int temp_stage_move(const char *staged, struct temp_place *place)
+int temp_stage_move(const char *staged, struct temp_place *place, int fd, ino_t marked_inode)
 {
 	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
 		int r = temp_place_next_name(place);
 
-		if (r == 0)
-			r = temp_rename(place->dir_fd, staged, place->dir_fd, temp_place_at(place));
+		if (r < 0)
+			return r;
+		if (marked_inode)
+			temp_mark(fd, marked_inode, temp_place_name(place));
+		r = temp_rename(place->dir_fd, staged, place->dir_fd, temp_place_at(place));
 		if (r != -EEXIST || place->name_is_given)
 			return r;
 	}

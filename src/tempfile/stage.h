@@ -4,6 +4,8 @@
 
 #include "tempfile/place.h"
 
+#include <sys/types.h>
+
 /* A name in the directory of a place, as temp_place_at() says it, to be freed. NULL: no memory. */
 char *temp_stage_new(const struct temp_place *place);
 
@@ -13,9 +15,9 @@ int temp_stage_next(char *staged);
 /* Whether a name without a directory is such a one. */
 bool temp_stage_is(const char *name);
 
-/* Moves it to the first free one of the place's names. −EEXIST: all are taken. Else the errors of
- * rename(2). */
-int temp_stage_move(const char *staged, struct temp_place *place);
+/* Moves it, which `fd` is, to the first free one of the place's names, and marks it for that first,
+ * if `marked_inode` is not 0. −EEXIST: all are taken. Else the errors of rename(2). */
+int temp_stage_move(const char *staged, struct temp_place *place, int fd, ino_t marked_inode);
 
 /* Renames, and replaces nothing: −EEXIST. Else the errors of rename(2). */
 int temp_rename(int from_fd, const char *from, int to_fd, const char *to);

@@ -28,7 +28,7 @@ static int create_named(struct tempfile *file, const struct tempfile_options *op
 	file->identity = created.identity;
 	if (options->deletion == TEMPFILE_DELETE_NEVER)
 		return 0;
-	file->live = live_add(&file->place, file->identity, LIVE_FILE);
+	file->live = live_add(&file->place, file->fd, file->identity, LIVE_FILE);
 	if (file->live)
 		return 0;
 	temp_delete(&file->place, file->identity);
@@ -68,6 +68,7 @@ static int open_file(struct tempfile **ret_file, const struct tempfile_options *
 	if (!file)
 		return -ENOMEM;
 	file->lock_fd = -1;
+	file->owner = temp_owner_here();
 	file->place = (struct temp_place)TEMP_PLACE_NONE;
 	file->deletion = resolved.deletion;
 	file->pool = resolved.pool;
@@ -117,34 +118,62 @@ static int close_descriptor(struct tempfile *file)
 	r = file->stream ? fclose(file->stream) : close(file->fd);
 	file->stream = NULL;
 	file->fd = -1;
+	free(TAKE_PTR(file->buffer));
 	/* Linux has closed an interrupted descriptor too. */
 	return r != 0 && errno != EINTR ? -errno : 0;
 }
 
-/* Flushes and closes, and deletes in between if `now`: before the lock goes with the descriptor,
- * and while the inode number is surely ours. */
-static int finish(struct tempfile *file, bool now)
+/* Before the lock goes with the descriptor, and while the inode number is surely ours. */
+static int delete_file(struct tempfile *file)
 {
-	bool ours = file->live && live_is_ours(file->live);
-	int flushed = 0, deleted = 0, closed;
+	int r = 0;
 
-	if (file->stream && file->live && !ours)
+	if (!file->live)
+		return 0;
+	if (temp_owner_is_here(file->owner))
+		r = temp_delete(&file->place, file->identity);
+	live_remove(TAKE_PTR(file->live));
+	file->deleted = true;
+	return r;
+}
+
+static int finish(struct tempfile *file)
+{
+	int flushed = 0, deleted, closed;
+
+	if (file->stream && !temp_owner_is_here(file->owner))
 		__fpurge(file->stream);
 	else
 		flushed = temp_flush(file);
-	if (now && ours)
-		deleted = temp_delete(&file->place, file->identity);
-	if (now)
-		live_remove(TAKE_PTR(file->live));
-	else if (file->live && file->fd >= 0)
-		file->lock_fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+	deleted = delete_file(file);
 	closed = close_descriptor(file);
 	return flushed ? flushed : deleted ? deleted : closed;
 }
 
+/* Closes, but for a descriptor that goes on holding the lock. */
+static int finish_locked(struct tempfile *file)
+{
+	int flushed, closed = 0;
+
+	if (file->stream) {
+		file->lock_fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+		if (file->lock_fd < 0)
+			return -errno;
+	}
+	flushed = temp_flush(file);
+	if (file->stream)
+		closed = close_descriptor(file);
+	else
+		file->lock_fd = take_fd(&file->fd);
+	return flushed ? flushed : closed;
+}
+
 int tempfile_finish(struct tempfile *file)
 {
-	return file->fd < 0 ? 0 : finish(file, file->deletion == TEMPFILE_DELETE_ON_CLOSE);
+	if (file->fd < 0)
+		return 0;
+	return file->live && file->deletion == TEMPFILE_DELETE_ON_FREE ? finish_locked(file)
+								       : finish(file);
 }
 
 int tempfile_close(struct tempfile **file_pointer)
@@ -154,7 +183,7 @@ int tempfile_close(struct tempfile **file_pointer)
 
 	if (!file)
 		return 0;
-	r = finish(file, true);
+	r = finish(file);
 	close_fdp(&file->lock_fd);
 	pool_leave(file->pool, file->charged);
 	temp_place_done(&file->place);
@@ -172,31 +201,46 @@ const char *tempfile_path(const struct tempfile *file)
 	return temp_place_path(&file->place);
 }
 
-FILE *tempfile_stream(struct tempfile *file)
+/* setvbuf(3) as one expects it: the C library does not look at the size without a buffer. */
+static void set_buffer(struct tempfile *file)
 {
 	static const int modes[] = {
 		[TEMPFILE_FULLY_BUFFERED] = _IOFBF,
 		[TEMPFILE_LINE_BUFFERED] = _IOLBF,
 		[TEMPFILE_UNBUFFERED] = _IONBF,
 	};
+	bool wants_buffer = file->buffering != TEMPFILE_UNBUFFERED && file->buffer_size > 0;
 
+	if (wants_buffer)
+		file->buffer = malloc(file->buffer_size);
+	if (file->buffering || file->buffer)
+		setvbuf(file->stream, file->buffer, modes[file->buffering],
+			file->buffer ? file->buffer_size : 0);
+}
+
+FILE *tempfile_stream(struct tempfile *file)
+{
 	if (file->stream || file->fd < 0)
 		return file->stream;
 	file->stream = file->pool ? pool_stream(file) : fdopen(file->fd, file->stream_mode);
-	if (file->stream && (file->buffering || file->buffer_size))
-		setvbuf(file->stream, NULL, modes[file->buffering], file->buffer_size);
+	if (file->stream)
+		set_buffer(file);
 	return file->stream;
 }
 
 int tempfile_keep(struct tempfile *file)
 {
-	int fd = file->fd >= 0 ? file->fd : file->lock_fd, r;
+	int r;
 
 	if (!file->place.path)
 		return -EINVAL;
+	if (file->deleted)
+		return -ENOENT;
 	if (!file->live) /* it is kept already */
 		return 0;
-	r = temp_unmark(fd);
+	if (!temp_owner_is_here(file->owner))
+		return -EPERM;
+	r = temp_unmark(file->fd >= 0 ? file->fd : file->lock_fd);
 	if (r == 0)
 		live_remove(TAKE_PTR(file->live));
 	return r;
@@ -204,6 +248,7 @@ int tempfile_keep(struct tempfile *file)
 
 void tempfile_adopt(struct tempfile *file)
 {
+	file->owner = temp_owner_here();
 	if (file->live)
 		live_adopt(file->live);
 }

@@ -23,6 +23,7 @@ struct tempfile_directory {
 	struct temp_place place;
 	struct temp_identity identity;
 	struct live *live; /* NULL: it is to be kept */
+	struct temp_owner owner;
 	bool ignore_errors;
 };
 
@@ -51,15 +52,14 @@ static int furnish(struct tempfile_directory *directory, const char *staged,
 	struct stat status;
 	mode_t mode = options->mode;
 
-	if (options->deletion != TEMPFILE_DELETE_NEVER)
-		temp_mark(directory->fd);
 	if (fstat(directory->fd, &status) < 0)
 		return -errno;
 	/* A directory gets the set-group-ID bit from the one above, where that is the custom. */
 	mode |= status.st_mode & S_ISGID;
 	if ((status.st_mode & 07777) != mode && fchmod(directory->fd, mode) < 0)
 		return -errno;
-	return temp_stage_move(staged, &directory->place);
+	return temp_stage_move(staged, &directory->place, directory->fd,
+			       options->deletion == TEMPFILE_DELETE_NEVER ? 0 : status.st_ino);
 }
 
 static int make_once(struct tempfile_directory *directory, char *staged,
@@ -91,7 +91,8 @@ static int make(struct tempfile_directory *directory, const struct tempfile_opti
 		r = make_once(directory, staged, options);
 	if (r < 0 || options->deletion == TEMPFILE_DELETE_NEVER)
 		return r;
-	directory->live = live_add(&directory->place, directory->identity, LIVE_DIRECTORY);
+	directory->live =
+		live_add(&directory->place, directory->fd, directory->identity, LIVE_DIRECTORY);
 	if (directory->live)
 		return 0;
 	unlinkat(directory->place.dir_fd, temp_place_at(&directory->place), AT_REMOVEDIR);
@@ -110,7 +111,8 @@ int tempfile_directory_open_with(struct tempfile_directory **ret_directory,
 {
 	struct tempfile_directory *directory;
 	struct tempfile_options resolved;
-	int r = temp_options_resolve(options, 0700, &resolved);
+	int r = options && options->memory ? -EINVAL
+					   : temp_options_resolve(options, 0700, &resolved);
 
 	if (r < 0)
 		return r;
@@ -118,6 +120,7 @@ int tempfile_directory_open_with(struct tempfile_directory **ret_directory,
 	if (!directory)
 		return -ENOMEM;
 	directory->fd = -1;
+	directory->owner = temp_owner_here();
 	directory->ignore_errors = resolved.ignore_cleanup_errors;
 	r = temp_place_init(&directory->place, &resolved);
 	if (r == 0)
@@ -137,7 +140,7 @@ int tempfile_directory_close(struct tempfile_directory **directory_pointer)
 
 	if (!directory)
 		return 0;
-	if (directory->live && live_is_ours(directory->live))
+	if (directory->live && temp_owner_is_here(directory->owner))
 		r = temp_remove(directory->fd, directory->place.dir_fd,
 				temp_place_at(&directory->place), directory->identity);
 	live_remove(directory->live);
@@ -159,8 +162,11 @@ const char *tempfile_directory_path(const struct tempfile_directory *directory)
 
 int tempfile_directory_keep(struct tempfile_directory *directory)
 {
-	int r = directory->live ? temp_unmark(directory->fd) : 0;
+	int r;
 
+	if (!directory->live)
+		return 0;
+	r = temp_owner_is_here(directory->owner) ? temp_unmark(directory->fd) : -EPERM;
 	if (r == 0)
 		live_remove(TAKE_PTR(directory->live));
 	return r;
@@ -168,6 +174,7 @@ int tempfile_directory_keep(struct tempfile_directory *directory)
 
 void tempfile_directory_adopt(struct tempfile_directory *directory)
 {
+	directory->owner = temp_owner_here();
 	if (directory->live)
 		live_adopt(directory->live);
 }

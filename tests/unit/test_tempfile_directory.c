@@ -4,6 +4,7 @@
 
 #include "tempfile/name.h"
 
+#include <pthread.h>
 #include <sys/statvfs.h>
 
 /* So many probes, from the first on, find a full disk. */
@@ -170,6 +171,32 @@ static void test_override(void **state)
 	assert_ptr_equal(tempfile_gettempdir(), before); /* each directory is kept once */
 }
 
+static void *keep_getting(void *data)
+{
+	(void)data;
+	for (int i = 0; i < 20000; i++)
+		assert_non_null(tempfile_gettempdir());
+	return NULL;
+}
+
+/* Who asks at the same time must not bring back what was forgotten. */
+static void test_forgotten_while_others_ask(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	setenv("TMPDIR", scratch, 1);
+	assert_int_equal(tempfile_set_tempdir(NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, keep_getting, NULL), 0);
+	for (int i = 0; i < 2000; i++) {
+		assert_int_equal(tempfile_set_tempdir("/nowhere"), 0);
+		assert_int_equal(tempfile_set_tempdir(NULL), 0);
+		assert_string_equal(tempfile_gettempdir(), scratch);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	unsetenv("TMPDIR");
+}
+
 static void test_prefix(void **state)
 {
 	(void)state;
@@ -262,6 +289,7 @@ int main(void)
 		TEST(test_relative_candidate_becomes_absolute),
 		TEST(test_found_once_then_remembered),
 		TEST(test_override),
+		TEST(test_forgotten_while_others_ask),
 		TEST(test_prefix),
 		TEST(test_disk_usage),
 		TEST(test_names),

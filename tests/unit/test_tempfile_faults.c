@@ -270,6 +270,20 @@ static void test_without_o_tmpfile(void **state)
 	}
 }
 
+/* What had a name for a moment can have none again: it has to be copied. */
+static void test_persist_without_o_tmpfile(void **state)
+{
+	struct tempfile *f = NULL;
+
+	(void)state;
+	no_tmpfile_error = EOPNOTSUPP;
+	assert_int_equal(tempfile_open_anonymous(&f, .dir = scratch), 0);
+	assert_int_equal(tempfile_persist(f, in_scratch("kept")), -EXDEV);
+	assert_int_equal(tempfile_persist(f, in_scratch("kept"), .copy = true), 0);
+	assert_int_equal(tempfile_close(&f), 0);
+	assert_int_equal(unlink(in_scratch("kept")), 0);
+}
+
 static void test_without_proc(void **state)
 {
 	(void)state;
@@ -371,13 +385,10 @@ static void test_first_error_of_close(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_every_call_failed_in_turn),
-		TEST(test_errors_are_told_as_themselves),
-		TEST(test_interrupted_calls_are_repeated),
-		TEST(test_without_o_tmpfile),
-		TEST(test_without_proc),
-		TEST(test_taken_names_are_tried_again),
-		TEST(test_cleaner_in_between),
+		TEST(test_every_call_failed_in_turn),	   TEST(test_errors_are_told_as_themselves),
+		TEST(test_interrupted_calls_are_repeated), TEST(test_without_o_tmpfile),
+		TEST(test_persist_without_o_tmpfile),	   TEST(test_without_proc),
+		TEST(test_taken_names_are_tried_again),	   TEST(test_cleaner_in_between),
 		TEST(test_first_error_of_close),
 	};
 

@@ -1,14 +1,15 @@
 /* What becomes of a file after it was made: finished, kept, given a name, opened again, mapped.
- * --wrap: renameat renameat2 sendfile sendfile64 fsync. */
+ * --wrap: linkat renameat renameat2 sendfile sendfile64 fsync. */
 #include "test_tempfile_support.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 
-static int renameat_error, renameat2_error, sendfile_error, fsync_error, fsync_calls;
+static int renameat_error, renameat2_error, linkat_error, sendfile_error, fsync_error, fsync_calls;
 
 int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
 int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned flags);
@@ -30,6 +31,17 @@ int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to)
 	if (renameat_error == 0 || from_fd != AT_FDCWD)
 		return __real_renameat(from_fd, from, to_fd, to);
 	errno = renameat_error;
+	return -1;
+}
+
+int __real_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags);
+int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags);
+
+int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+	if (linkat_error == 0)
+		return __real_linkat(from_fd, from, to_fd, to, flags);
+	errno = linkat_error;
 	return -1;
 }
 
@@ -64,7 +76,8 @@ int __wrap_fsync(int fd)
 
 static int setup(void **state)
 {
-	renameat_error = renameat2_error = sendfile_error = fsync_error = fsync_calls = 0;
+	renameat_error = renameat2_error = linkat_error = sendfile_error = fsync_error =
+		fsync_calls = 0;
 	return setup_scratch(state);
 }
 
@@ -213,7 +226,7 @@ static void test_persist_refuses_to_replace(void **state)
 static void test_persist_that_fails_changes_nothing(void **state)
 {
 	struct tempfile *file = opened(TEMPFILE_DELETE_ON_CLOSE);
-	char value;
+	char value[300];
 
 	(void)state;
 	assert_int_equal(tempfile_persist(file, in_scratch("no/such")), -ENOENT);
@@ -228,7 +241,8 @@ static void test_persist_that_fails_changes_nothing(void **state)
 	assert_holds(in_scratch("there"), "old");
 	assert_int_equal(unlink(in_scratch("there")), 0);
 	if (getxattr(scratch, "user.none", NULL, 0) < 0 && errno == ENODATA)
-		assert_int_equal(fgetxattr(tempfile_fd(file), "user.tempfile", &value, 1), 1);
+		assert_true(fgetxattr(tempfile_fd(file), "user.tempfile", value, sizeof(value)) >
+			    0);
 	assert_int_equal(tempfile_close(&file), 0);
 	assert_int_equal(count_entries(scratch), 0);
 }
@@ -318,13 +332,154 @@ static void test_persist_by_a_copy(void **state)
 	assert_int_equal(unlink(in_scratch("there")), 0);
 }
 
-static void test_memory(void **state)
+/* Two names of one file: rename(2) would do nothing, and the first would stay for ever. */
+static void test_persist_onto_itself(void **state)
+{
+	struct tempfile *file = opened(TEMPFILE_DELETE_ON_CLOSE);
+
+	(void)state;
+	assert_int_equal(link(tempfile_path(file), in_scratch("there")), 0);
+	assert_int_equal(tempfile_persist(file, in_scratch("there")), 0);
+	assert_int_equal(count_entries(scratch), 1);
+	assert_int_equal(tempfile_close(&file), 0);
+	assert_holds(in_scratch("there"), "hello, world");
+	assert_int_equal(unlink(in_scratch("there")), 0);
+}
+
+/* A copy appends like its original, and has its holes. */
+static void test_a_copy_is_like_its_original(void **state)
 {
 	struct tempfile *file = NULL;
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(tempfile_open(&file, .dir = scratch, .append = true), 0);
+	assert_int_equal(ftruncate(tempfile_fd(file), MIB(8)), 0);
+	assert_int_equal(write(tempfile_fd(file), "end", 3), 3);
+	renameat_error = EXDEV;
+	assert_int_equal(tempfile_persist(file, in_scratch("there"), .copy = true), 0);
+	assert_int_equal(lseek(tempfile_fd(file), 0, SEEK_SET), 0);
+	assert_int_equal(write(tempfile_fd(file), "!", 1), 1);
+	assert_int_equal(stat(in_scratch("there"), &status), 0);
+	assert_int_equal(status.st_size, MIB(8) + 4);
+	assert_true((uint64_t)status.st_blocks * 512 < MIB(1));
+	assert_int_equal(tempfile_close(&file), 0);
+	assert_int_equal(unlink(in_scratch("there")), 0);
+}
+
+/* Without hard links and without RENAME_NOREPLACE, as on vboxsf. */
+static void test_where_names_can_only_be_replaced(void **state)
+{
+	struct tempfile *file = opened(TEMPFILE_DELETE_ON_CLOSE);
+
+	(void)state;
+	renameat2_error = EINVAL;
+	linkat_error = EPERM;
+	write_file(in_scratch("there"), "old");
+	assert_int_equal(tempfile_persist(file, in_scratch("there"), .no_replace = true), -EEXIST);
+	assert_holds(in_scratch("there"), "old");
+	assert_int_equal(unlink(in_scratch("there")), 0);
+	assert_int_equal(tempfile_persist(file, in_scratch("there"), .no_replace = true), 0);
+	assert_int_equal(tempfile_close(&file), 0);
+	assert_holds(in_scratch("there"), "hello, world");
+	assert_int_equal(unlink(in_scratch("there")), 0);
+	assert_int_equal(count_entries(scratch), 0);
+}
+
+static int close_it(void *data)
+{
+	struct tempfile *file = data;
+
+	return tempfile_close(&file) == 0 ? 0 : 1;
+}
+
+/* What the stream held at the fork is the parent's to write, whatever becomes of the file. */
+static void test_a_child_writes_nothing_of_its_parents(void **state)
+{
+	struct tempfile *files[] = {opened(TEMPFILE_DELETE_ON_CLOSE), opened(TEMPFILE_DELETE_NEVER),
+				    anonymous(), opened(TEMPFILE_DELETE_ON_CLOSE)};
+
+	(void)state;
+	assert_int_equal(tempfile_keep(files[3]), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct stat status;
+
+		assert_child(close_it, files[i]);
+		assert_int_equal(fflush(tempfile_stream(files[i])), 0);
+		assert_int_equal(fstat(tempfile_fd(files[i]), &status), 0);
+		assert_int_equal(status.st_size, 12);
+		assert_int_equal(tempfile_close(&files[i]), 0);
+	}
+	assert_true(shell("rm tmp*"));
+}
+
+static int keep_it(void *data)
+{
+	return tempfile_keep(data) == -EPERM ? 0 : 1;
+}
+
+static void test_keeping_what_cannot_be_kept(void **state)
+{
+	struct tempfile *file = opened(TEMPFILE_DELETE_ON_CLOSE);
+
+	(void)state;
+	assert_child(keep_it, file);
+	assert_int_equal(tempfile_finish(file), 0);
+	assert_int_equal(tempfile_keep(file), -ENOENT);
+	assert_int_equal(tempfile_close(&file), 0);
+}
+
+static void test_reopen_what_was_finished(void **state)
+{
+	struct tempfile *file = opened(TEMPFILE_DELETE_NEVER), *gone = opened(0);
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(tempfile_finish(file), 0);
+	assert_int_equal(tempfile_reopen(file, O_RDONLY, &fd), 0);
+	close(fd);
+	assert_int_equal(unlink(tempfile_path(file)), 0);
+	assert_int_equal(tempfile_reopen(file, O_RDONLY, &fd), -ENOENT);
+	assert_int_equal(tempfile_close(&file), 0);
+	assert_int_equal(tempfile_finish(gone), 0);
+	assert_int_equal(tempfile_reopen(gone, O_RDONLY, &fd), -ENOENT);
+	assert_int_equal(tempfile_close(&gone), 0);
+}
+
+/* With a stream, a descriptor is needed for the lock; without one, there must be no need of any. */
+static void test_finish_without_descriptors(void **state)
+{
+	struct tempfile *with = opened(TEMPFILE_DELETE_ON_FREE), *without = NULL;
+	struct rlimit before, none;
+
+	(void)state;
+	assert_int_equal(
+		tempfile_open(&without, .dir = scratch, .deletion = TEMPFILE_DELETE_ON_FREE), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){3, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_true(tempfile_finish(with) < 0);
+	assert_true(tempfile_fd(with) >= 0); /* nothing was done */
+	assert_int_equal(tempfile_finish(without), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(tempfile_finish(with), 0);
+	assert_int_equal(tempfile_reap(scratch, NULL), 0);
+	assert_int_equal(count_entries(scratch), 2);
+	assert_int_equal(tempfile_close(&with), 0);
+	assert_int_equal(tempfile_close(&without), 0);
+}
+
+static void test_memory(void **state)
+{
+	struct tempfile_directory *directory = NULL;
+	struct tempfile *file = NULL;
 	struct statfs fs;
+	char *path = NULL;
 
 	(void)state;
 	assert_int_equal(tempfile_open(&file, .memory = true), -EINVAL);
+	assert_int_equal(tempfile_mkdir(&path, .memory = true), -EINVAL);
+	assert_int_equal(tempfile_directory_open(&directory, .memory = true), -EINVAL);
 	assert_int_equal(tempfile_open_anonymous(&file, .memory = true, .mode = 0640), 0);
 	assert_int_equal(fstatfs(tempfile_fd(file), &fs), 0);
 	assert_int_equal(fs.f_type, 0x01021994); /* tmpfs */
@@ -469,6 +624,12 @@ static void test_streams(void **state)
 	assert_true(fputs("more", tempfile_stream(file)) >= 0);
 	assert_int_equal(size_of(file), 5);
 	assert_int_equal(tempfile_close(&file), 0);
+	assert_int_equal(tempfile_open_anonymous(&file, .dir = scratch, .buffer_size = KIB(256)),
+			 0);
+	for (size_t i = 0; i < KIB(200); i++)
+		fputc('x', tempfile_stream(file));
+	assert_int_equal(size_of(file), 0);
+	assert_int_equal(tempfile_close(&file), 0);
 	assert_int_equal(tempfile_open(&file, .dir = scratch, .stream_mode = "r"), -EINVAL);
 	assert_int_equal(tempfile_open(&file, .dir = scratch, .stream_mode = "w+xyz"), -EINVAL);
 	assert_int_equal(tempfile_open(&file, .dir = scratch, .stream_mode = ""), -EINVAL);
@@ -507,6 +668,13 @@ int main(void)
 		TEST(test_persist_synced),
 		TEST(test_persist_in_another_directory),
 		TEST(test_persist_by_a_copy),
+		TEST(test_persist_onto_itself),
+		TEST(test_a_copy_is_like_its_original),
+		TEST(test_where_names_can_only_be_replaced),
+		TEST(test_a_child_writes_nothing_of_its_parents),
+		TEST(test_keeping_what_cannot_be_kept),
+		TEST(test_reopen_what_was_finished),
+		TEST(test_finish_without_descriptors),
 		TEST(test_memory),
 		TEST(test_reopen),
 		TEST(test_take_the_descriptor),

@@ -8,7 +8,7 @@
 #include <sys/statvfs.h>
 
 static size_t write_most; /* a short write, then ENOSPC */
-static uint64_t free_bytes;
+static uint64_t all_bytes = UINT64_MAX, free_bytes;
 
 ssize_t __real_write(int fd, const void *data, size_t size);
 ssize_t __wrap_write(int fd, const void *data, size_t size);
@@ -33,7 +33,7 @@ int __wrap_fstatvfs(int fd, struct statvfs *fs);
 int __wrap_fstatvfs64(int fd, struct statvfs *fs)
 {
 	(void)fd;
-	*fs = (struct statvfs){.f_bavail = free_bytes, .f_frsize = 1};
+	*fs = (struct statvfs){.f_blocks = all_bytes, .f_bavail = free_bytes, .f_frsize = 1};
 	return 0;
 }
 
@@ -165,6 +165,60 @@ static void test_some_of_the_disk_stays_free(void **state)
 	tempfile_pool_free(pool);
 }
 
+/* A file in memory is on no disk that could become full. */
+static void test_memory_has_no_disk(void **state)
+{
+	struct tempfile *file = NULL;
+
+	(void)state;
+	make_pool(0, 1000);
+	all_bytes = free_bytes = 0;
+	assert_int_equal(tempfile_open_anonymous(&file, .memory = true, .pool = pool), 0);
+	assert_int_equal(tempfile_write(file, "x", 1), 0);
+	all_bytes = UINT64_MAX;
+	assert_int_equal(tempfile_close(&file), 0);
+	tempfile_pool_free(pool);
+}
+
+/* What could not be had is not charged for. */
+static void test_a_refusal_of_the_system_is_refunded(void **state)
+{
+	struct tempfile *file;
+	void *memory = NULL;
+
+	(void)state;
+	make_pool(0, 0);
+	file = opened();
+	assert_true(tempfile_reserve(file, UINT64_MAX / 4) < 0);
+	assert_true(tempfile_map(file, SIZE_MAX / 4, &memory) < 0);
+	assert_int_equal(tempfile_pool_stats(pool).bytes, 0);
+	assert_int_equal(tempfile_finish(file), 0);
+	assert_int_equal(tempfile_reserve(file, 100), -EBADF);
+	assert_int_equal(tempfile_map(file, 100, &memory), -EBADF);
+	assert_int_equal(tempfile_pool_stats(pool).bytes, 0);
+	assert_int_equal(tempfile_close(&file), 0);
+	tempfile_pool_free(pool);
+}
+
+static void test_spooled_files_are_charged_on_the_disk(void **state)
+{
+	struct tempfile_spooled *spooled = NULL;
+
+	(void)state;
+	make_pool(10, 0);
+	assert_int_equal(
+		tempfile_spooled_open(&spooled, .memory_max = 4, .dir = scratch, .pool = pool), 0);
+	assert_int_equal(tempfile_spooled_write(spooled, "1234", 4), 0);
+	assert_stats(0, 0, 0);
+	assert_int_equal(tempfile_spooled_write(spooled, "567890", 6), 0);
+	assert_stats(1, 10, 10);
+	assert_int_equal(tempfile_spooled_write(spooled, "x", 1), -EDQUOT);
+	assert_int_equal(tempfile_spooled_truncate(spooled, 11), -EDQUOT);
+	assert_int_equal(tempfile_spooled_close(&spooled), 0);
+	assert_stats(0, 0, 10);
+	tempfile_pool_free(pool);
+}
+
 /* The disk is full before the limit is: what was not written is not charged. */
 static void test_a_write_in_part(void **state)
 {
@@ -195,6 +249,15 @@ static void test_appending(void **state)
 	assert_stats(1, 10, 10);
 	assert_int_equal(lseek(tempfile_fd(file), 0, SEEK_SET), 0);
 	assert_int_equal(tempfile_write(file, "x", 1), -EDQUOT);
+	assert_int_equal(tempfile_close(&file), 0);
+	assert_int_equal(
+		tempfile_open_anonymous(&file, .dir = scratch, .pool = pool, .stream_mode = "a+"),
+		0);
+	assert_true(fputs("12345", tempfile_stream(file)) >= 0);
+	rewind(tempfile_stream(file));
+	assert_true(fputs("67890", tempfile_stream(file)) >= 0);
+	assert_int_equal(fflush(tempfile_stream(file)), 0);
+	assert_int_equal(size_of(file), 10);
 	assert_int_equal(tempfile_close(&file), 0);
 	tempfile_pool_free(pool);
 }
@@ -251,6 +314,9 @@ int main(void)
 		TEST(test_streams_are_charged),
 		TEST(test_what_is_reserved_is_charged),
 		TEST(test_some_of_the_disk_stays_free),
+		TEST(test_memory_has_no_disk),
+		TEST(test_a_refusal_of_the_system_is_refunded),
+		TEST(test_spooled_files_are_charged_on_the_disk),
 		TEST(test_a_write_in_part),
 		TEST(test_appending),
 		TEST(test_without_a_pool),

@@ -3,7 +3,9 @@
  * --wrap: flock. */
 #include "test_tempfile_support.h"
 
+#include <malloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/xattr.h>
@@ -162,6 +164,63 @@ static void test_what_is_to_be_kept_stays(void **state)
 	assert_true(shell("rm -r *"));
 }
 
+/* Renamed, linked, copied with all attributes: each is a way to say that it is wanted. */
+static void test_what_got_another_name_stays(void **state)
+{
+	struct tempfile *file = NULL;
+	struct tempfile_directory *directory = NULL;
+
+	(void)state;
+	NEEDS_MARKS;
+	assert_int_equal(tempfile_open(&file, .dir = scratch), 0);
+	assert_int_equal(rename(tempfile_path(file), in_scratch("renamed")), 0);
+	assert_int_equal(tempfile_close(&file), 0);
+	assert_int_equal(tempfile_open(&file, .dir = scratch), 0);
+	assert_int_equal(link(tempfile_path(file), in_scratch("linked")), 0);
+	assert_true(shell("cp -a tmp* copied"));
+	assert_int_equal(tempfile_close(&file), 0);
+	assert_int_equal(tempfile_directory_open(&directory, .dir = scratch), 0);
+	assert_int_equal(rename(tempfile_directory_path(directory), in_scratch("directory")), 0);
+	write_file(in_scratch("directory/file"), "");
+	assert_int_equal(tempfile_directory_close(&directory), 0);
+	assert_reaps(0, 0, 0);
+	assert_true(shell("ls -d renamed linked copied directory/file >/dev/null && rm -r *"));
+}
+
+static struct tempfile *kept_meanwhile;
+
+static void keep_and_close(void)
+{
+	assert_int_equal(tempfile_keep(kept_meanwhile), 0);
+	assert_int_equal(tempfile_close(&kept_meanwhile), 0);
+}
+
+/* Kept between the reaper's look at the mark and at the lock. */
+static void test_what_is_kept_at_the_last_moment_stays(void **state)
+{
+	(void)state;
+	NEEDS_MARKS;
+	assert_int_equal(tempfile_open(&kept_meanwhile, .dir = scratch), 0);
+	before_flock = keep_and_close;
+	assert_reaps(0, 0, 0);
+	assert_null(kept_meanwhile);
+	assert_int_equal(count_entries(scratch), 1);
+	assert_true(shell("rm tmp*"));
+}
+
+/* What others have in the same directory must not stop the reaper. */
+static void test_what_cannot_be_read_is_passed_over(void **state)
+{
+	(void)state;
+	NEEDS_MARKS;
+	assert_int_equal(mkdir(in_scratch("directory"), 0300), 0);
+	write_file(in_scratch("file"), "x");
+	assert_int_equal(chmod(in_scratch("file"), 0200), 0);
+	end(fork_to(make_and_leave, NULL));
+	assert_reaps(1, 1, 0);
+	assert_true(shell("rm -rf directory file"));
+}
+
 /* A second name is a sign that somebody still wants it. */
 static int make_and_link(void)
 {
@@ -287,6 +346,49 @@ static void make_and_be_told_to_end(void)
 	raise(SIGTERM);
 }
 
+static void make_unreadable_and_exit(void)
+{
+	make(&made);
+	chmod(tempfile_directory_path(made.directory), 0);
+	exit(0);
+}
+
+static void test_exit_deletes_what_it_could_not_open_again(void **state)
+{
+	(void)state;
+	assert_int_equal(left_by(make_unreadable_and_exit), 0);
+}
+
+/* As in a container whose first process enters another one: the child has its parent's number. */
+static void be_the_first_of_its_kind(void)
+{
+	int status;
+
+	if (unshare(CLONE_NEWPID) < 0)
+		_exit(0);
+	if (fork() > 0) {
+		wait(&status);
+		_exit(0);
+	}
+	made = (struct things){0}; /* number 1, of a new namespace */
+	make(&made);
+	if (unshare(CLONE_NEWPID) < 0 || fork() == 0)
+		exit(0); /* again number 1: this must delete nothing */
+	wait(&status);
+	_exit(0);
+}
+
+static void test_a_child_with_its_parents_number(void **state)
+{
+	int left = left_by(be_the_first_of_its_kind);
+
+	(void)state;
+	if (left == 0)
+		skip(); /* it may not make a namespace */
+	assert_int_equal(left, 2);
+	assert_true(shell("rm -r *"));
+}
+
 static void test_a_signal_handler_deletes(void **state)
 {
 	(void)state;
@@ -335,6 +437,28 @@ static void test_a_child_can_adopt(void **state)
 	for (int i = 0; i < 200 && count_entries(scratch) > 0; i++)
 		usleep(10000);
 	assert_int_equal(count_entries(scratch), 0);
+}
+
+/* Long paths and short ones in turn: what is remembered of them is used again. */
+static void test_memory_does_not_grow(void **state)
+{
+	char longer[200];
+	size_t before = 0;
+
+	(void)state;
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	for (int i = 0; i < 2000; i++) {
+		struct tempfile *one = NULL, *other = NULL;
+
+		assert_int_equal(tempfile_open(&one, .dir = scratch, .prefix = longer), 0);
+		assert_int_equal(tempfile_open(&other, .dir = scratch), 0);
+		assert_int_equal(tempfile_close(&one), 0);
+		assert_int_equal(tempfile_close(&other), 0);
+		if (i == 10)
+			before = mallinfo2().uordblks;
+	}
+	assert_true(mallinfo2().uordblks < before + 10000);
 }
 
 static void *make_and_drop(void *data)
@@ -417,14 +541,20 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_orphans_are_reaped_and_living_ones_are_not),
 		TEST(test_what_is_to_be_kept_stays),
+		TEST(test_what_got_another_name_stays),
+		TEST(test_what_is_kept_at_the_last_moment_stays),
+		TEST(test_what_cannot_be_read_is_passed_over),
 		TEST(test_a_file_with_a_second_name_stays),
 		TEST(test_a_child_that_holds_it_is_an_owner),
 		TEST(test_what_is_being_made_is_not_reaped),
 		TEST(test_reaping_where_there_is_nothing),
 		TEST(test_exit_deletes),
+		TEST(test_exit_deletes_what_it_could_not_open_again),
+		TEST(test_a_child_with_its_parents_number),
 		TEST(test_a_signal_handler_deletes),
 		TEST(test_a_child_deletes_nothing_of_its_parents),
 		TEST(test_a_child_can_adopt),
+		TEST(test_memory_does_not_grow),
 		TEST(test_threads),
 		TEST(test_killed_at_any_moment),
 	};

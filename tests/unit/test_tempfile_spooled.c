@@ -184,6 +184,25 @@ static void test_beyond_four_gibibytes(void **state)
 	assert_int_equal(tempfile_spooled_close(&spooled), 0);
 }
 
+static void test_appending(void **state)
+{
+	struct tempfile_spooled *spooled = NULL;
+
+	(void)state;
+	assert_int_equal(
+		tempfile_spooled_open(&spooled, .memory_max = 8, .append = true, .dir = scratch),
+		0);
+	put(spooled, "hello");
+	assert_int_equal(tempfile_spooled_seek(spooled, 0, SEEK_SET, NULL), 0);
+	put(spooled, "X");
+	assert_is(spooled, "helloX");
+	assert_int_equal(tempfile_spooled_seek(spooled, 0, SEEK_SET, NULL), 0);
+	put(spooled, "on the disk");
+	assert_false(tempfile_spooled_is_in_memory(spooled));
+	assert_is(spooled, "helloXon the disk");
+	assert_int_equal(tempfile_spooled_close(&spooled), 0);
+}
+
 static void test_rollover(void **state)
 {
 	struct tempfile_spooled *spooled = opened(100);
@@ -361,6 +380,7 @@ int main(void)
 		TEST(test_seeking_past_the_limit),
 		TEST(test_truncating),
 		TEST(test_beyond_four_gibibytes),
+		TEST(test_appending),
 		TEST(test_rollover),
 		TEST(test_a_rollover_that_fails),
 		TEST(test_without_memory_it_goes_to_the_disk),
