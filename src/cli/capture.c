@@ -7,9 +7,9 @@
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/program.h"
 #include "cli/say.h"
 #include "monitor/status.h"
-#include "process/command.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -24,9 +24,6 @@
 #define SEGMENT_AGE_NS UINT64_C(10000000000)
 #define COLUMNS_MAX 400
 #define ECHO_NS (20 * NS_PER_MS)
-#define EXIT_SIGNAL 128
-#define EXIT_CANNOT_EXECUTE 126
-#define EXIT_NOT_FOUND 127
 
 enum status_kind {
 	STATUS_NONE,
@@ -139,20 +136,6 @@ static int choose_status(struct run *run)
 	return WEIR_USAGE;
 }
 
-static int check_program(const char *program)
-{
-	switch (command_check(program)) {
-	case 0:
-		return 0;
-	case -ENOENT:
-		say_error("the command \"%s\" was not found; nothing was captured", program);
-		return EXIT_NOT_FOUND;
-	default:
-		say_error("the command \"%s\" cannot be executed; nothing was captured", program);
-		return EXIT_CANNOT_EXECUTE;
-	}
-}
-
 static int choose_destination(struct run *run, char **command)
 {
 	struct weir_capture_options *options = &run->options;
@@ -171,7 +154,7 @@ static int choose_destination(struct run *run, char **command)
 	else if (!run->keep && !isatty(STDOUT_FILENO))
 		options->to = WEIR_TO_STREAM;
 	options->command = command;
-	return command ? check_program(*command) : 0;
+	return command ? program_check(*command, "; nothing was captured") : 0;
 }
 
 static const char *const end_names[] = {

@@ -5,8 +5,8 @@
 #include "base/units.h"
 #include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/program.h"
 #include "cli/say.h"
-#include "process/command.h"
 #include "process/environment.h"
 
 #include <errno.h>
@@ -18,9 +18,6 @@
 #include <tempfile.h>
 #include <weir.h>
 
-#define EXIT_SIGNAL 128
-#define EXIT_CANNOT_EXECUTE 126
-#define EXIT_NOT_FOUND 127
 #define PATH_VARIABLE "WEIR_TEMP"
 #define BAD_CALL (-1) /* other arguments than the action takes */
 
@@ -175,20 +172,6 @@ static int run_with(char *const *command, const char *path)
 	return WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static int check(char *const *command)
-{
-	switch (command_check(command[0])) {
-	case 0:
-		return 0;
-	case -ENOENT:
-		say_error("the command \"%s\" was not found", command[0]);
-		return EXIT_NOT_FOUND;
-	default:
-		say_error("the command \"%s\" cannot be executed", command[0]);
-		return EXIT_CANNOT_EXECUTE;
-	}
-}
-
 static int run_in_directory(struct temp_run *run)
 {
 	TEMPFILE_DIRECTORY_AUTO struct tempfile_directory *directory = NULL;
@@ -219,7 +202,7 @@ static int run_command(struct temp_run *run)
 
 	if (run->argument || !run->command || !run->command[0])
 		return BAD_CALL;
-	code = check(run->command);
+	code = program_check(run->command[0], "");
 	if (code != 0)
 		return code;
 	return run->directory ? run_in_directory(run) : run_with_file(run);

@@ -83,12 +83,10 @@ int temp_link(int fd, int dir_fd, const char *name)
 int temp_link_under_free_name(int fd, struct temp_place *place, ino_t marked_inode)
 {
 	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
-		int r = temp_place_next_name(place);
+		int r = temp_stage_mark_next(place, fd, marked_inode);
 
 		if (r < 0)
 			return r;
-		if (marked_inode)
-			temp_mark(fd, marked_inode, temp_place_name(place));
 		r = temp_link(fd, place->dir_fd, temp_place_at(place));
 		if (r != -EEXIST)
 			return r;

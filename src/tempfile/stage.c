@@ -90,15 +90,22 @@ int temp_rename(int from_fd, const char *from, int to_fd, const char *to)
 	return rename_by_hand(from_fd, from, to_fd, to);
 }
 
+int temp_stage_mark_next(struct temp_place *place, int fd, ino_t marked_inode)
+{
+	int r = temp_place_next_name(place);
+
+	if (r == 0 && marked_inode)
+		temp_mark(fd, marked_inode, temp_place_name(place));
+	return r;
+}
+
 int temp_stage_move(const char *staged, struct temp_place *place, int fd, ino_t marked_inode)
 {
 	for (int i = 0; i < TEMP_CREATE_TRIES; i++) {
-		int r = temp_place_next_name(place);
+		int r = temp_stage_mark_next(place, fd, marked_inode);
 
 		if (r < 0)
 			return r;
-		if (marked_inode)
-			temp_mark(fd, marked_inode, temp_place_name(place));
 		r = temp_rename(place->dir_fd, staged, place->dir_fd, temp_place_at(place));
 		if (r != -EEXIST || place->name_is_given)
 			return r;

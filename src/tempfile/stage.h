@@ -15,6 +15,10 @@ int temp_stage_next(char *staged);
 /* Whether a name without a directory is such a one. */
 bool temp_stage_is(const char *name);
 
+/* Picks the next name of a place, and marks the file for it, if `marked_inode` is not 0. Errors: as
+ * temp_place_next_name(). */
+int temp_stage_mark_next(struct temp_place *place, int fd, ino_t marked_inode);
+
 /* Moves it, which `fd` is, to the first free one of the place's names, and marks it for that first,
  * if `marked_inode` is not 0. −EEXIST: all are taken. Else the errors of rename(2). */
 int temp_stage_move(const char *staged, struct temp_place *place, int fd, ino_t marked_inode);
