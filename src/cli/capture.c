@@ -47,17 +47,19 @@ struct run {
 static struct weir_capture *volatile stopping;
 static volatile sig_atomic_t last_signal;
 
-/* timeout(1) sends its signal to the command, and at once to the whole group: that is one wish, not
- * two. No other handler of ours interrupts this one. */
+/* timeout(1) sends its signal to the command, and at once to the whole group; others send two
+ * different ones, and a terminal that is closed sends SIGHUP more than once. Each of these is one
+ * wish, not two. No other handler of ours interrupts this one. */
 static void on_signal(int number)
 {
 	static uint64_t last_ns;
 	uint64_t now = clock_monotonic_ns();
-	bool echo = number == last_signal && now - last_ns < ECHO_NS;
 
+	if (last_signal && (number == SIGHUP || now - last_ns < ECHO_NS))
+		return;
 	last_ns = now;
 	last_signal = number;
-	if (stopping && !echo)
+	if (stopping)
 		weir_capture_stop(stopping);
 }
 
@@ -72,6 +74,7 @@ static void catch_signals(void)
 		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &stop, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would keep from us how COMMAND ended */
 }
 
 static size_t terminal_columns(void)
@@ -108,7 +111,9 @@ static void on_kept(const struct weir_segment *segment, int status, void *data)
 		say_error("%s is damaged: it is kept, and not processed", segment->data);
 		return;
 	}
-	if (status < 0)
+	if (status == -ECHILD)
+		snprintf(why, sizeof(why), "ended in a way that somebody else was told");
+	else if (status < 0)
 		snprintf(why, sizeof(why), "cannot be run: %s", strerror(-status));
 	else if (WIFSIGNALED(status))
 		snprintf(why, sizeof(why), "was killed by signal %d (%s)", WTERMSIG(status),

@@ -25,6 +25,7 @@ struct delivery {
 	struct command *command;
 	struct stream *stream;
 	bool following; /* the stream shows the segment that is being written */
+	bool showing;	/* the stream shows the current one to its end */
 	bool broken;	/* the stream is gone */
 };
 
@@ -174,14 +175,22 @@ static int open_data(struct delivery *delivery, uint64_t first_seq)
 }
 
 /* The current segment is sealed: all of its file is to go out. */
-static int stream_current(struct delivery *delivery)
+static int show_current(struct delivery *delivery)
 {
 	char name[FORMAT_NAME_SIZE];
 	struct stat status;
+	int r = 0;
 
+	if (delivery->showing)
+		return 0;
+	if (!delivery->following)
+		r = open_data(delivery, delivery->current->first_seq);
+	if (r < 0)
+		return r;
 	format_name(name, delivery->current->first_seq, FORMAT_DATA_SUFFIX);
 	if (fstatat(spool_dir_fd(delivery->spool), name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
+	delivery->showing = true;
 	return stream_extend(delivery->stream, (uint64_t)status.st_size);
 }
 
@@ -212,26 +221,27 @@ static int keep_unstreamed(struct delivery *delivery, int error)
 
 static int deliver_stream(struct delivery *delivery)
 {
-	int r = 0;
+	int error = 0;
 
-	while (r >= 0) {
+	for (;;) {
+		int r = delivery->current ? 0 : take_next(delivery);
+
+		error = error < 0 ? error : MIN(r, 0);
+		if (r < 0)
+			continue; /* it was kept: the next one */
 		if (!delivery->current) {
-			r = take_next(delivery);
-			if (r < 0 || !delivery->current)
-				return r < 0 ? r : follow(delivery);
-			if (!delivery->following)
-				r = open_data(delivery, delivery->current->first_seq);
-			if (r >= 0)
-				r = stream_current(delivery);
+			r = follow(delivery);
+			return error < 0 ? error : r;
 		}
+		r = show_current(delivery);
 		if (r < 0)
 			return keep_unstreamed(delivery, r);
 		if (!stream_is_done(delivery->stream))
-			return 0;
-		delivery->following = false;
+			return error;
+		delivery->following = delivery->showing = false;
 		r = acknowledge(delivery);
+		error = error < 0 ? error : MIN(r, 0);
 	}
-	return r;
 }
 
 /* The stream is gone: what is sealed, and what will be, stays. */

@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#define HEAD_SIZE 512 /* of a file that may be a script */
+
 struct command {
 	struct loop *loop;
 	struct loop_source source;
@@ -89,9 +91,12 @@ static int on_end(void *data)
 {
 	struct command *command = data;
 	int status;
+	pid_t pid = waitpid(command->pid, &status, WNOHANG);
 
-	if (waitpid(command->pid, &status, WNOHANG) != command->pid)
+	if (pid == 0 || (pid < 0 && errno == EINTR))
 		return 0;
+	if (pid < 0) /* somebody else has waited for it: how it ended is lost */
+		status = -errno;
 	loop_remove(command->loop, &command->source);
 	command->pid = 0;
 	return command->ended(command->data, status);
@@ -128,6 +133,20 @@ struct spawning {
 	char *const *environment;
 };
 
+/* Whether a file begins with a line of text. An empty one, or what a damaged copy has left, would
+ * be a script that does nothing and succeeds. */
+static bool is_text(const char *path)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char head[HEAD_SIZE], *newline;
+	ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof(head));
+
+	if (n <= 0)
+		return false;
+	newline = memchr(head, '\n', (size_t)n);
+	return !memchr(head, '\0', newline ? (size_t)(newline - head) : (size_t)n);
+}
+
 /* An executable text without "#!" is for the shell, as everywhere: execvp(3). */
 static int spawn_by_shell(const struct spawning *how, char *const *argv, pid_t *ret_pid)
 {
@@ -140,6 +159,8 @@ static int spawn_by_shell(const struct spawning *how, char *const *argv, pid_t *
 		return -ENOMEM;
 	if (r < 0)
 		return r;
+	if (!is_text(path))
+		return -ENOEXEC;
 	with_shell[0] = shell;
 	with_shell[1] = path;
 	for (size_t i = 1; argv[i]; i++)

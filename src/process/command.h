@@ -8,7 +8,8 @@
 
 struct command;
 
-/* The command has ended, with a status as of wait(2). Called once; may free it. */
+/* The command has ended, with a status as of wait(2), or −ECHILD when that was taken by somebody
+ * else. Called once; may free it. */
 typedef int command_ended(void *data, int wait_status);
 
 /* Whether `program` can be run: 0, −ENOENT (there is no such file, in $PATH if it has no slash) or

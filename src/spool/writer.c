@@ -268,7 +268,8 @@ int writer_drop_open_message(struct writer *writer)
 		return 0;
 	}
 	runs_clear(&writer->runs);
-	return appender_cut(&writer->data, writer->message.offset);
+	writer->broken = appender_cut(&writer->data, writer->message.offset);
+	return writer->broken;
 }
 
 bool writer_in_message(const struct writer *writer)

@@ -170,6 +170,26 @@ def test_a_script_without_a_first_line(weir, serve, place, by_name):
     assert copy.read_bytes() == b"".join(m + b"\n" for m in MESSAGES)
 
 
+@pytest.mark.parametrize("content", [b"", bytes(4096), b"\x7fELF\0\0no program\n"])
+def test_what_is_no_script(weir, serve, place, content):
+    """What a copy onto a full disk has left would be a script that does nothing and succeeds."""
+    path = place.root / "damaged"
+    path.write_bytes(content)
+    path.chmod(0o755)
+    spool = place.root / "spool"
+    result = weir.capture(serve(sending(texts(MESSAGES))).url, "--spool", spool, "--", path, "{}")
+    result.expect(1, str(path), "cannot be run")
+    assert payloads_of(spool) == MESSAGES
+
+
+def test_ignored_child_signals(weir, serve, collector):
+    """As some supervisors leave it: the system would not tell how COMMAND ended."""
+    ignore = lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    weir.capture(serve(sending(texts(MESSAGES))).url, "--", *collector.by_path,
+                 preexec_fn=ignore).expect(0)
+    assert collector.payloads() == MESSAGES
+
+
 def test_a_command_that_reads_nothing(weir, serve):
     server = serve(sending(texts([b"x" * 1000] * 1000)))
     weir.capture(server.url, "--", "true").expect(0)

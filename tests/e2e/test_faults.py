@@ -191,6 +191,19 @@ def test_an_acknowledgement_that_fails_ends_the_capture_in_good_order(faulty, se
     assert not list(spool.glob("*.open"))
 
 
+@pytest.mark.parametrize("which", ["1", "1:0"])
+def test_standard_output_goes_on_behind_a_segment_that_cannot_be_deleted(faulty, weir, serve, place,
+                                                                        which):
+    spool = place.root / "spool"
+    weir.captured(serve(source(MESSAGES)).url, "--segment-messages", "50", spool=spool)[0].expect(0)
+    server = serve(source([b"new"]))
+    result, happened = faulty(f"unlinkat:EIO:{which}", "capture", server.url, "--spool", spool,
+                              path=".data")
+    assert happened
+    result.expect(5, str(spool))
+    assert result.out.startswith(b"".join(m + b"\n" for m in MESSAGES))
+
+
 @pytest.mark.parametrize("fault", ["write:EPIPE:1", "write:EIO:2", "write:SHORT:1:0",
                                    "write:EINTR:1:3", "sendfile:EIO:1"])
 def test_standard_output(faulty, serve, place, fault):

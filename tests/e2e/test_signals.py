@@ -60,6 +60,15 @@ def test_timeout_is_one_wish(weir, serve, collector, place):
     assert list(place.temp.iterdir()) == []
 
 
+def test_two_different_ones_at_once_are_one_wish(weir, serve, place):
+    """As systemd sends them, with SendSIGHUP=yes."""
+    process, _ = started(weir, serve, "--", "true")
+    process.signal(signal.SIGTERM)
+    process.signal(signal.SIGHUP)
+    process.wait().expect(0)
+    assert list(place.temp.iterdir()) == []
+
+
 def test_in_the_middle_of_a_message(weir, serve, collector):
     """The unfinished message is not handed on, and the record says so."""
     def script(connection):
