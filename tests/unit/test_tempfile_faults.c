@@ -126,7 +126,8 @@ static void remove_all_files(void)
 }
 
 /* Fails the first, the second, … call of one kind until none is left to fail. Only a deletion that
- * fails (by unlinkat, or by fstatat that looks first) can leave the file, and then says so. */
+ * fails (by unlinkat, or by fstatat that looks first) can leave the file, and then says so; but the
+ * search goes on to the next candidate. */
 static void fail_in_turn(int (*live)(void), enum call call, bool plain)
 {
 	int before = count_fds();
@@ -147,7 +148,7 @@ static void fail_in_turn(int (*live)(void), enum call call, bool plain)
 		assert_int_equal(count_fds(), before);
 		if (count_entries(scratch) > 0) {
 			assert_true(call == CALL_UNLINKAT || call == CALL_FSTATAT);
-			assert_true(r < 0);
+			assert_true(r < 0 || live == live_search);
 			remove_all_files();
 		}
 		if (calls < at)
@@ -166,12 +167,14 @@ static void test_every_call_failed_in_turn(void **state)
 	mode_t old = umask(077);
 
 	(void)state;
+	setenv("TMPDIR", scratch, 1); /* what live_search leaves is to be seen, and deleted */
 	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++) {
 		for (unsigned call = 0; call < CALL_COUNT; call++) {
 			fail_in_turn(lives[i], (enum call)call, false);
 			fail_in_turn(lives[i], (enum call)call, true);
 		}
 	}
+	unsetenv("TMPDIR");
 	umask(old);
 }
 
