@@ -2,13 +2,12 @@
  */
 #include "base/macro.h"
 #include "tempfile/handle.h"
+#include "tempfile/path.h"
 #include "tempfile/pool.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <sys/mman.h>
 
-/* /proc leads to the very file, also when it has no name. Without it there is the path. */
 static int held_fd(const struct tempfile *file)
 {
 	return file->fd >= 0 ? file->fd : file->lock_fd;
@@ -18,13 +17,12 @@ static int held_fd(const struct tempfile *file)
  * finished and stays, there is the path. */
 static int open_again(const struct tempfile *file, int flags)
 {
-	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	char path[TEMP_PATH_PROC_SIZE];
 	int fd = -1;
 
 	flags |= O_CLOEXEC | O_NOCTTY;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", held_fd(file));
 	if (held_fd(file) >= 0)
-		fd = open(path, flags);
+		fd = open(temp_path_proc(path, held_fd(file)), flags);
 	if (fd < 0 && (held_fd(file) < 0 || errno == ENOENT) && file->place.path)
 		fd = openat(file->place.dir_fd, temp_place_at(&file->place), flags | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;

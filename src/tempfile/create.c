@@ -20,11 +20,11 @@
 
 #include "base/macro.h"
 #include "tempfile/mark.h"
+#include "tempfile/path.h"
 #include "tempfile/stage.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -70,13 +70,13 @@ static int set_mode(int fd, const struct stat *status, mode_t mode)
 
 int temp_link(int fd, int dir_fd, const char *name)
 {
-	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	char path[TEMP_PATH_PROC_SIZE];
 
 	if (linkat(fd, "", dir_fd, name, AT_EMPTY_PATH) == 0)
 		return 0;
 	if (errno == EEXIST || errno == EXDEV)
 		return -errno;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	temp_path_proc(path, fd);
 	return linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
 }
 

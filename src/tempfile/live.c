@@ -187,7 +187,7 @@ static bool read_node(struct live *live, struct snapshot *ret_snapshot)
 	return atomic_load(&live->version) == version && temp_owner_is_here(ret_snapshot->owner);
 }
 
-static void delete (const struct snapshot *snapshot)
+static void delete_node(const struct snapshot *snapshot)
 {
 	if (snapshot->kind == LIVE_DIRECTORY)
 		temp_remove(snapshot->fd, snapshot->dir_fd, snapshot->path, snapshot->identity);
@@ -203,7 +203,7 @@ void live_delete_all(void)
 		struct snapshot snapshot;
 
 		if (read_node(live, &snapshot))
-			delete (&snapshot);
+			delete_node(&snapshot);
 	}
 	errno = saved;
 }

@@ -66,14 +66,19 @@ int temp_path_absolute(const char *path, char **ret_path)
 	return 0;
 }
 
+const char *temp_path_proc(char buffer[static TEMP_PATH_PROC_SIZE], int fd)
+{
+	snprintf(buffer, TEMP_PATH_PROC_SIZE, "/proc/self/fd/%d", fd);
+	return buffer;
+}
+
 int temp_path_of_fd(int fd, char **ret_path)
 {
-	char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	char link[TEMP_PATH_PROC_SIZE];
 	char target[PATH_MAX];
 	ssize_t length;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	length = readlink(link, target, sizeof(target));
+	length = readlink(temp_path_proc(link, fd), target, sizeof(target));
 	if (length <= 0 || length == (ssize_t)sizeof(target) || target[0] != '/')
 		return -ENOENT;
 	target[length] = '\0';

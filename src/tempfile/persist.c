@@ -201,9 +201,8 @@ int tempfile_persist_with(struct tempfile *file, const struct tempfile_persist_o
 {
 	CLEANUP(target_done) struct target target = {.dir_fd = -1, .place = TEMP_PLACE_NONE};
 	struct stat status;
-	int r = options && options->path ? open_target(options, &target) : -EINVAL;
-
 	off_t position;
+	int r = options && options->path ? open_target(options, &target) : -EINVAL;
 
 	if (r >= 0)
 		r = prepare(file, options->sync);

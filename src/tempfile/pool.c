@@ -4,6 +4,7 @@
  * there is tempfile_write() for those who want none. */
 #include "tempfile/pool.h"
 
+#include "base/io.h"
 #include "base/macro.h"
 
 #include <assert.h>
@@ -145,27 +146,30 @@ static ssize_t write_some(struct tempfile *file, const void *data, size_t size)
 	return n < 0 ? r : n;
 }
 
-int tempfile_write(struct tempfile *file, const void *data, size_t size)
+/* All of it is charged for at once: what is refused has written nothing. */
+static int write_charged(struct tempfile *file, const void *data, size_t size)
 {
 	uint64_t before = file->charged;
-	off_t position;
-	ssize_t n;
+	off_t position = write_position(file);
+	size_t done;
+	int r = position < 0 ? -errno : pool_charge(file, (uint64_t)position + size);
+
+	if (r < 0)
+		return r;
+	r = io_write_all(file->fd, data, size, &done);
+	if (r < 0)
+		pool_refund(file, MAX(before, (uint64_t)position + done));
+	return r;
+}
+
+int tempfile_write(struct tempfile *file, const void *data, size_t size)
+{
 	int r = file->fd < 0 ? -EBADF : temp_flush(file);
 
 	if (r < 0 || size == 0)
 		return r;
-	position = write_position(file);
-	/* All of it is charged for at once: what is refused has written nothing. */
-	r = position < 0 ? -errno : pool_charge(file, (uint64_t)position + size);
-	for (; r == 0 && size > 0; size -= (size_t)n, position += n) {
-		n = write_some(file, data, size);
-		if (n < 0) {
-			pool_refund(file, MAX(before, (uint64_t)position));
-			return (int)n;
-		}
-		data = (const char *)data + n;
-	}
-	return r;
+	return file->pool ? write_charged(file, data, size)
+			  : io_write_all(file->fd, data, size, NULL);
 }
 
 static ssize_t stream_read(void *cookie, char *data, size_t size)

@@ -13,6 +13,7 @@
 #include "tempfile/remove.h"
 
 #include "base/macro.h"
+#include "tempfile/path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -90,13 +91,12 @@ static int open_inside(const struct walk *walk, int dir_fd, const char *name, in
 /* Makes a directory of ours one that can be emptied and moved. Failing that, what follows fails. */
 static void open_up(const struct walk *walk, int dir_fd, const char *name)
 {
-	char path[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+	char path[TEMP_PATH_PROC_SIZE];
 	CLEANUP_FD int fd = open_inside(walk, dir_fd, name, O_PATH);
 
 	if (fd < 0)
 		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	(void)!chmod(path, S_IRWXU);
+	(void)!chmod(temp_path_proc(path, fd), S_IRWXU);
 }
 
 static int open_child(const struct walk *walk, int dir_fd, const char *name)
