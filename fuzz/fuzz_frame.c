@@ -7,7 +7,7 @@
  */
 #include "base/crc32c.h"
 #include "base/macro.h"
-#include "websocket/frame.h"
+#include "websocket/close.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -236,7 +236,7 @@ static void decode_in_steps(struct found *found, const uint8_t *data, size_t siz
 	struct shown shown;
 	size_t used = 0;
 
-	frame_decoder_init(&shown.decoder);
+	frame_decoder_init(&shown.decoder, &(struct frame_options){0});
 	for (size_t seen = 0; seen < size && !found->violation;) {
 		CLEANUP_FREE uint8_t *copy = NULL;
 

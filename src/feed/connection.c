@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "websocket/accept.h"
-#include "websocket/frame.h"
+#include "websocket/frame_encode.h"
 #include "websocket/handshake.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include "feed/producer.h"
 
 #include "base/macro.h"
-#include "websocket/frame.h"
+#include "websocket/frame_encode.h"
 
 #include <string.h>
 

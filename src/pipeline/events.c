@@ -9,13 +9,10 @@
 #include "pipeline/state.h"
 
 #include "base/clock.h"
+#include "websocket/close.h"
 
 #include <string.h>
 
-#define CLOSE_NORMAL 1000
-#define CLOSE_INTERNAL 1011
-/* Never sent: stands for an end without Close, RFC 6455 section 7.1.5. */
-#define CLOSE_MISSING 1006
 #define SEAL_RETRY_NS (100 * NS_PER_MS)
 
 /* Ends the capture of messages; the rest follows from the end of the connection. */

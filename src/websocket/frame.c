@@ -13,6 +13,7 @@
  */
 #include "websocket/frame.h"
 
+#include "base/macro.h"
 #include "base/scan.h"
 
 #include <string.h>
@@ -31,43 +32,18 @@
 struct header {
 	uint8_t opcode;
 	bool final;
+	bool packed;
 	size_t size; /* of the header itself */
 	uint64_t length;
 };
 
-static const struct {
-	const char *text;
-	uint16_t code;
-} violations[] = {
-	[0] = {"nothing wrong", 1000},
-	[FRAME_RESERVED_BITS] = {"a frame with reserved bits set", 1002},
-	[FRAME_RESERVED_OPCODE] = {"a frame with a reserved opcode", 1002},
-	[FRAME_MASKED] = {"a masked frame, which only clients may do", 1002},
-	[FRAME_LENGTH_NOT_MINIMAL] = {"a frame whose length is not in its shortest form", 1002},
-	[FRAME_LENGTH_TOP_BIT] = {"a frame with an impossible length", 1002},
-	[FRAME_CONTROL_TOO_LONG] = {"a control frame of more than 125 bytes", 1002},
-	[FRAME_CONTROL_FRAGMENTED] = {"a fragmented control frame", 1002},
-	[FRAME_CONTINUES_NOTHING] = {"a continuation of no message", 1002},
-	[FRAME_INSIDE_MESSAGE] = {"a new message inside an unfinished one", 1002},
-	[FRAME_NOT_UTF8] = {"text that is not valid UTF-8", 1007},
-	[FRAME_CLOSE_ONE_BYTE] = {"a Close frame with half a code", 1002},
-	[FRAME_CLOSE_CODE] = {"a Close frame with a code that may not be sent", 1002},
-	[FRAME_CLOSE_NOT_UTF8] = {"a Close frame whose reason is not valid UTF-8", 1007},
-};
-
-const char *frame_violation_text(enum frame_violation violation)
+void frame_decoder_init(struct frame_decoder *decoder, const struct frame_options *options)
 {
-	return violations[violation].text;
-}
-
-uint16_t frame_violation_code(enum frame_violation violation)
-{
-	return violations[violation].code;
-}
-
-void frame_decoder_init(struct frame_decoder *decoder)
-{
-	*decoder = (struct frame_decoder){.text = UTF8_WHOLE};
+	*decoder = (struct frame_decoder){.options = *options, .text = UTF8_WHOLE};
+	if (decoder->options.message_max == 0)
+		decoder->options.message_max = UINT64_MAX;
+	if (decoder->options.fragments_max == 0)
+		decoder->options.fragments_max = UINT64_MAX;
 }
 
 void frame_decoder_compact(struct frame_decoder *decoder, uint8_t *free)
@@ -97,13 +73,22 @@ static enum frame_violation parse_long_length(const uint8_t *data, struct header
 	return header->length <= UINT16_MAX ? FRAME_LENGTH_NOT_MINIMAL : 0;
 }
 
+/* Whether a frame that begins so begins a compressed message, RFC 7692 section 6. */
+static bool is_packed_start(const struct frame_decoder *decoder, uint8_t first)
+{
+	uint8_t opcode = first & BITS_OPCODE;
+
+	return decoder->options.packed && (first & BITS_RESERVED) == FRAME_BIT_PACKED &&
+	       (opcode == FRAME_TEXT || opcode == FRAME_BINARY);
+}
+
 /* What the first two bytes alone forbid. */
 static enum frame_violation check_start(const struct frame_decoder *decoder, uint8_t first,
 					uint8_t second)
 {
 	uint8_t opcode = first & BITS_OPCODE;
 
-	if (first & BITS_RESERVED)
+	if (first & BITS_RESERVED && !is_packed_start(decoder, first))
 		return FRAME_RESERVED_BITS;
 	if (second & BIT_MASKED)
 		return FRAME_MASKED;
@@ -137,6 +122,7 @@ static inline enum frame_violation parse_header(const struct frame_decoder *deco
 		return violation;
 	header->opcode = data[0] & BITS_OPCODE;
 	header->final = data[0] & BIT_FINAL;
+	header->packed = data[0] & FRAME_BIT_PACKED;
 	header->length = data[1] & BITS_LENGTH;
 	if (header->length >= LENGTH_IS_16_BITS)
 		need = header->length == LENGTH_IS_16_BITS ? 4 : 10;
@@ -146,18 +132,35 @@ static inline enum frame_violation parse_header(const struct frame_decoder *deco
 	return need > 2 ? parse_long_length(data, header) : 0;
 }
 
-static void begin_data_frame(struct frame_decoder *decoder, const struct header *header)
+/* What the limits of our own forbid. A packed message is measured while it is unpacked. */
+static enum frame_violation check_limits(const struct frame_decoder *decoder)
+{
+	const struct frame_options *options = &decoder->options;
+
+	if (decoder->fragments > options->fragments_max)
+		return FRAME_TOO_MANY_FRAGMENTS;
+	if (!decoder->packed && decoder->left > options->message_max - decoder->message_size)
+		return FRAME_MESSAGE_TOO_LARGE;
+	return 0;
+}
+
+static enum frame_violation begin_data_frame(struct frame_decoder *decoder,
+					     const struct header *header)
 {
 	if (header->opcode != FRAME_CONTINUATION) {
 		decoder->kind = header->opcode; /* FRAME_TEXT is MESSAGE_TEXT, and so on */
+		decoder->packed = header->packed;
 		decoder->begun = false;
 		decoder->text = UTF8_WHOLE;
 		decoder->crc = 0;
 		decoder->message_size = 0;
+		decoder->fragments = 0;
 	}
+	decoder->fragments++;
 	decoder->final = header->final;
 	decoder->left = header->length;
 	decoder->in_frame = true;
+	return check_limits(decoder);
 }
 
 /* Moves a piece, whose place, size, and checksum up to here are set, to the free memory, and reads
@@ -240,7 +243,8 @@ static void take_control(const struct header *header, const uint8_t *data, size_
 
 /* Reads the header of a whole message of less than 64 KiB that is there as a whole, which nearly
  * every frame is. False: it is anything else, or breaks a rule. */
-static inline bool parse_whole_header(const uint8_t *data, size_t size, struct header *header)
+static inline bool parse_whole_header(const uint8_t *data, size_t size, uint64_t message_max,
+				      struct header *header)
 {
 	header->opcode = data[0] & BITS_OPCODE;
 	header->final = true;
@@ -255,7 +259,7 @@ static inline bool parse_whole_header(const uint8_t *data, size_t size, struct h
 		return false;
 	}
 	return data[0] == (BIT_FINAL | header->opcode) && header->opcode - 1u <= 1 &&
-	       header->size + header->length <= size;
+	       header->size + header->length <= size && header->length <= message_max;
 }
 
 /* Takes as many whole messages as stand here in a row, with nothing to remember from one to the
@@ -268,7 +272,8 @@ static size_t take_whole_messages(struct frame_decoder *decoder, uint8_t *data, 
 	size_t used = 0, count = batch->count;
 
 	while (count < MESSAGE_BATCH_MAX && size - used >= WHOLE_HEADER_MAX &&
-	       parse_whole_header(data + used, size - used, &header)) {
+	       parse_whole_header(data + used, size - used, decoder->options.message_max,
+				  &header)) {
 		struct message_piece piece = {
 			.data = data + used + header.size,
 			.size = (size_t)header.length,
@@ -279,6 +284,7 @@ static size_t take_whole_messages(struct frame_decoder *decoder, uint8_t *data, 
 
 		if (!read_payload(&piece, &free) && piece.kind == MESSAGE_TEXT &&
 		    utf8_validate(UTF8_WHOLE, piece.data, piece.size) != UTF8_WHOLE) {
+			header.packed = false;
 			begin_data_frame(decoder, &header);
 			decoder->text = UTF8_INVALID;
 			break;
@@ -291,41 +297,67 @@ static size_t take_whole_messages(struct frame_decoder *decoder, uint8_t *data, 
 	return used;
 }
 
-/* Takes one frame after the other as far as they are there. 0, or what breaks a rule. */
-static enum frame_violation take_frames(struct frame_decoder *decoder, uint8_t *data, size_t size,
-					struct message_batch *batch, struct frame_result *result)
+/* Reads the header that stands at `data`, and takes a control frame. False: `result->stop` tells
+ * why there is no data frame to go on with. */
+static bool take_header(struct frame_decoder *decoder, const uint8_t *data, size_t size,
+			struct frame_result *result)
 {
-	enum frame_violation violation = 0;
+	struct header header;
 
-	while (!violation && batch->count < MESSAGE_BATCH_MAX) {
-		struct header header = {0};
+	result->violation = parse_header(decoder, data, size, &header);
+	if (result->violation)
+		return false;
+	if (header.size == 0) {
+		result->stop = FRAME_NEED_MORE;
+		return false;
+	}
+	if (header.opcode & BIT_CONTROL) {
+		take_control(&header, data, size, result);
+		return false;
+	}
+	result->violation = begin_data_frame(decoder, &header);
+	result->used += header.size;
+	return !result->violation;
+}
+
+/* Takes one frame after the other as far as they are there. */
+static void take_frames(struct frame_decoder *decoder, uint8_t *data, size_t size,
+			struct message_batch *batch, struct frame_result *result)
+{
+	while (!result->violation && batch->count < MESSAGE_BATCH_MAX) {
 		size_t there;
 
-		if (!decoder->in_frame) {
-			violation = parse_header(decoder, data + result->used, size - result->used,
-						 &header);
-			if (violation)
-				break;
-			if (header.size > 0 && header.opcode & BIT_CONTROL) {
-				take_control(&header, data + result->used, size - result->used,
-					     result);
-				break;
-			}
-			if (header.size > 0)
-				begin_data_frame(decoder, &header);
-			result->used += header.size;
-		}
+		if (!decoder->in_frame &&
+		    !take_header(decoder, data + result->used, size - result->used, result))
+			return;
 		there = size - result->used;
-		if (!decoder->in_frame || (there == 0 && decoder->left > 0)) {
+		if (there == 0 && decoder->left > 0) {
 			result->stop = FRAME_NEED_MORE;
-			break;
+			return;
 		}
-		if (there > decoder->left)
-			there = (size_t)decoder->left;
-		violation = take_data(decoder, data + result->used, there, batch);
+		if (decoder->packed) {
+			result->stop = FRAME_PACKED;
+			return;
+		}
+		there = (size_t)MIN((uint64_t)there, decoder->left);
+		result->violation = take_data(decoder, data + result->used, there, batch);
 		result->used += there;
 	}
-	return violation;
+}
+
+void frame_take_packed(struct frame_decoder *decoder, size_t size)
+{
+	decoder->left -= size;
+}
+
+bool frame_end_packed(struct frame_decoder *decoder)
+{
+	decoder->in_frame = false;
+	if (!decoder->final)
+		return false;
+	decoder->kind = 0;
+	decoder->packed = false;
+	return true;
 }
 
 void frame_decode(struct frame_decoder *decoder, uint8_t *data, size_t size,
@@ -337,66 +369,7 @@ void frame_decode(struct frame_decoder *decoder, uint8_t *data, size_t size,
 	if (decoder->text == UTF8_INVALID)
 		result->violation = FRAME_NOT_UTF8;
 	else
-		result->violation = take_frames(decoder, data, size, batch, result);
+		take_frames(decoder, data, size, batch, result);
 	if (result->violation)
 		result->stop = FRAME_VIOLATION;
-}
-
-static bool close_code_may_be_sent(uint16_t code)
-{
-	return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
-	       (code >= 3000 && code <= 4999);
-}
-
-enum frame_violation frame_parse_close(const struct frame_control *control,
-				       struct frame_close *ret_close)
-{
-	uint16_t code;
-
-	if (control->size == 0) {
-		*ret_close = (struct frame_close){.code = 1005};
-		return 0;
-	}
-	if (control->size == 1)
-		return FRAME_CLOSE_ONE_BYTE;
-	code = (uint16_t)load_be(control->data, 2);
-	if (!close_code_may_be_sent(code))
-		return FRAME_CLOSE_CODE;
-	if (utf8_validate(UTF8_WHOLE, control->data + 2, control->size - 2) != UTF8_WHOLE)
-		return FRAME_CLOSE_NOT_UTF8;
-	*ret_close = (struct frame_close){
-		.code = code,
-		.reason = control->data + 2,
-		.reason_size = control->size - 2,
-	};
-	return 0;
-}
-
-static size_t write_length(uint8_t *to, uint64_t size)
-{
-	size_t bytes = size < LENGTH_IS_16_BITS ? 0 : size <= UINT16_MAX ? 2 : 8;
-
-	to[0] = bytes == 0 ? (uint8_t)size : bytes == 2 ? LENGTH_IS_16_BITS : LENGTH_IS_64_BITS;
-	for (size_t i = 0; i < bytes; i++)
-		to[1 + i] = (uint8_t)(size >> (8 * (bytes - 1 - i)));
-	return 1 + bytes;
-}
-
-size_t frame_write_header(uint8_t to[FRAME_HEADER_MAX], enum frame_opcode opcode, uint64_t size,
-			  const uint8_t mask[4])
-{
-	size_t used = 1 + write_length(to + 1, size);
-
-	to[0] = (uint8_t)(BIT_FINAL | opcode);
-	if (!mask)
-		return used;
-	to[1] |= BIT_MASKED;
-	memcpy(to + used, mask, 4);
-	return used + 4;
-}
-
-void frame_mask(uint8_t *data, size_t size, const uint8_t mask[4])
-{
-	for (size_t i = 0; i < size; i++)
-		data[i] ^= mask[i & 3];
 }

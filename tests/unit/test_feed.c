@@ -4,7 +4,7 @@
 #include "test_support.h"
 
 #include "feed/producer.h"
-#include "websocket/frame.h"
+#include "websocket/frame_encode.h"
 
 #define FIRST_TRADE                                                                                                        \
 	"{\"type\":\"trade\",\"symbol\":\"BTC-USD\",\"id\":1000000001,\"price\":93412.54,\"size\":7.3804,\"side\":\"buy\"" \
@@ -124,7 +124,7 @@ static struct seen run(const struct producer_options *options, size_t room)
 	struct seen seen = {.options = options};
 
 	assert_non_null(buffer);
-	frame_decoder_init(&seen.decoder);
+	frame_decoder_init(&seen.decoder, &(struct frame_options){0});
 	producer_init(&producer, options);
 	for (size_t n; (n = producer_fill(&producer, buffer, room, UINT64_MAX)) > 0;) {
 		assert_true(n <= room);

@@ -1,7 +1,8 @@
 /* RFC 6455 section 5, one rule at a time: headers, violations, control frames, Close, masking.
  * --wrap: none. */
 #include "test_support.h"
-#include "websocket/frame.h"
+#include "websocket/close.h"
+#include "websocket/frame_encode.h"
 
 #define BYTES(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
 
@@ -22,7 +23,7 @@ static void decode(struct decoded *decoded, const uint8_t *data, size_t size)
 
 static void decode_fresh(struct decoded *decoded, const uint8_t *data, size_t size)
 {
-	frame_decoder_init(&decoded->decoder);
+	frame_decoder_init(&decoded->decoder, &(struct frame_options){0});
 	decode(decoded, data, size);
 }
 
@@ -119,7 +120,7 @@ static void test_violations_in_single_bytes(void **state)
 		uint8_t memory[16];
 		size_t fill = 0;
 
-		frame_decoder_init(&decoder);
+		frame_decoder_init(&decoder, &(struct frame_options){0});
 		for (size_t at = 0; at < violations[i].size; at++) {
 			struct message_batch batch = {0};
 
@@ -347,7 +348,7 @@ static void test_full_batches(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(stream); i++)
 		stream[i] = i % 2 == 0 ? 0x82 : 0;
-	frame_decoder_init(&decoded.decoder);
+	frame_decoder_init(&decoded.decoder, &(struct frame_options){0});
 	for (size_t round = 0; round < 2; round++) {
 		decode(&decoded, stream + at, sizeof(stream) - at);
 		assert_int_equal(decoded.result.stop, FRAME_BATCH_FULL);
@@ -369,7 +370,7 @@ static void test_batches_are_added_to(void **state)
 	struct frame_result result;
 
 	(void)state;
-	frame_decoder_init(&decoder);
+	frame_decoder_init(&decoder, &(struct frame_options){0});
 	frame_decode(&decoder, stream, sizeof(stream), &batch, &result);
 	assert_int_equal(result.stop, FRAME_BATCH_FULL);
 	assert_int_equal(result.used, 3);

@@ -3,7 +3,8 @@
  * --wrap: none. */
 #include "base/crc32c.h"
 #include "test_support.h"
-#include "websocket/frame.h"
+#include "websocket/close.h"
+#include "websocket/frame_encode.h"
 
 #define STREAM_MAX 200000
 
@@ -144,7 +145,7 @@ static bool compacting; /* whether payloads are moved together */
 
 static void receiver_init(struct receiver *receiver)
 {
-	frame_decoder_init(&receiver->decoder);
+	frame_decoder_init(&receiver->decoder, &(struct frame_options){0});
 	receiver->record.size = 0;
 	receiver->violation = 0;
 	receiver->fill = 0;

@@ -1,0 +1,35 @@
+/* How a connection ended. */
+#ifndef WEIR_WEBSOCKET_CLIENT_END_H
+#define WEIR_WEBSOCKET_CLIENT_END_H
+
+#include "websocket/handshake.h"
+#include "websocket/transport.h"
+#include "websocket/violation.h"
+
+#define CLIENT_DETAIL_SIZE 256
+
+enum client_end_kind {
+	CLIENT_CLOSED,	      /* both sides said Close, or we gave up connecting: close_code 0 */
+	CLIENT_CLOSE_TIMEOUT, /* we said Close, the server did not answer in time */
+	CLIENT_LOST,	      /* the stream ended without Close: error 0, or −errno */
+	CLIENT_VIOLATED,      /* the server broke the protocol: violation */
+	CLIENT_DIAL,	      /* no connection: transport_error, detail */
+	CLIENT_TIMEOUT,	      /* not open within the connect time-out */
+	CLIENT_REFUSED,	      /* no upgrade: handshake_error, response */
+	CLIENT_HANGUP,	      /* the stream ended during the handshake: error 0, or −errno */
+};
+
+struct client_end {
+	enum client_end_kind kind;
+	int error;
+	uint16_t close_code; /* from the server, 0 if none came, CLOSE_NO_CODE if it held none */
+	bool cut;	     /* in the middle of a message */
+	uint64_t cut_bytes;  /* payload of that message that had come */
+	enum frame_violation violation;
+	enum transport_error transport_error;
+	enum handshake_error handshake_error;
+	struct handshake_response response;
+	char detail[CLIENT_DETAIL_SIZE]; /* libcurl's words, or the reason in the Close frame */
+};
+
+#endif

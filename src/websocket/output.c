@@ -1,0 +1,88 @@
+/*
+ * Client frames are masked with four fresh random bytes each (RFC 6455 section 5.3): that is what
+ * keeps a page's author from writing chosen bytes onto the wire, and intermediaries from being
+ * fooled by them.
+ */
+#include "websocket/output.h"
+
+#include "base/macro.h"
+#include "websocket/close.h"
+#include "websocket/frame_encode.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define WAITING_WITHOUT_PONGS KIB(64)
+
+void output_init(struct output *output)
+{
+	buffer_init(&output->buffer, OUTPUT_MAX);
+	output->closed = false;
+}
+
+void output_done(struct output *output)
+{
+	buffer_done(&output->buffer);
+}
+
+/* `bits` are set in the first byte of the header. */
+static int add_frame(struct output *output, unsigned bits, enum frame_opcode opcode,
+		     const void *data, size_t size)
+{
+	uint8_t mask[4], header[FRAME_HEADER_MAX];
+	size_t header_size, start = output->buffer.size;
+	int r;
+
+	if (output->closed)
+		return 0;
+	if (getrandom(mask, sizeof(mask), 0) != (ssize_t)sizeof(mask))
+		return -errno;
+	header_size = frame_write_header(header, opcode, size, mask);
+	header[0] |= (uint8_t)bits;
+	r = buffer_append(&output->buffer, header, header_size);
+	if (r == 0)
+		r = buffer_append(&output->buffer, data, size);
+	if (r < 0) {
+		output->buffer.size = start;
+		return r;
+	}
+	frame_mask((uint8_t *)output->buffer.data + start + header_size, size, mask);
+	return 0;
+}
+
+int output_message(struct output *output, enum frame_opcode opcode, const void *data, size_t size)
+{
+	return add_frame(output, 0, opcode, data, size);
+}
+
+int output_packed(struct output *output, enum frame_opcode opcode, const void *data, size_t size)
+{
+	return add_frame(output, FRAME_BIT_PACKED, opcode, data, size);
+}
+
+int output_ping(struct output *output, const void *data, size_t size)
+{
+	return add_frame(output, 0, FRAME_PING, data, size);
+}
+
+int output_pong(struct output *output, const void *data, size_t size)
+{
+	if (output->buffer.size > WAITING_WITHOUT_PONGS)
+		return 0;
+	return add_frame(output, 0, FRAME_PONG, data, size);
+}
+
+int output_close(struct output *output, uint16_t code, const void *reason, size_t reason_size)
+{
+	uint8_t payload[FRAME_CONTROL_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
+	size_t size = code == CLOSE_NO_CODE ? 0 : 2 + MIN(reason_size, (size_t)CLOSE_REASON_MAX);
+	int r;
+
+	if (size > 2)
+		memcpy(payload + 2, reason, size - 2);
+	r = add_frame(output, 0, FRAME_CLOSE, payload, size);
+	if (r == 0)
+		output->closed = true;
+	return r;
+}

@@ -1,0 +1,28 @@
+/* Frames that a client has to send, until somebody takes them. */
+#ifndef WEIR_WEBSOCKET_OUTPUT_H
+#define WEIR_WEBSOCKET_OUTPUT_H
+
+#include "base/buffer.h"
+#include "websocket/frame.h"
+
+#define OUTPUT_MAX ((size_t)16 << 20) /* bytes that may wait */
+
+struct output {
+	struct buffer buffer;
+	bool closed; /* Close was said: nothing may follow it */
+};
+
+void output_init(struct output *output);
+void output_done(struct output *output);
+
+/* Each adds one masked frame. After Close they do nothing. Errors: −ENOMEM, −ENOBUFS (more than
+ * OUTPUT_MAX would wait), those of getrandom(2). */
+int output_message(struct output *output, enum frame_opcode opcode, const void *data, size_t size);
+int output_packed(struct output *output, enum frame_opcode opcode, const void *data, size_t size);
+int output_ping(struct output *output, const void *data, size_t size);
+int output_close(struct output *output, uint16_t code, const void *reason, size_t reason_size);
+
+/* Left out when much is waiting already: a server that does not read needs no more of them. */
+int output_pong(struct output *output, const void *data, size_t size);
+
+#endif
