@@ -28,7 +28,9 @@ struct message_piece {
 struct message_batch {
 	size_t count;
 	uint64_t time_ns;    /* when it was received, since 1970 */
-	uint16_t connection; /* which connection of this run it came by */
+	uint16_t source;     /* which source of the capture it came from */
+	uint16_t connection; /* which connection of this run it came by, modulo 65536 */
+	bool kernel_time;    /* time_ns is the kernel's, not taken after the read */
 	struct message_piece pieces[MESSAGE_BATCH_MAX];
 };
 

@@ -26,7 +26,7 @@ static const char *reason(int error)
 	case -ENOMSG:
 		return "it is not an index of weir";
 	case -EPROTO:
-		return "it was written by a newer version of weir";
+		return "it was written by another version of weir";
 	case -ELOOP:
 		return "it is a symbolic link";
 	default:

@@ -69,7 +69,7 @@ int events_progress(void *data, int stream_error, int spool_error)
 static int on_opened(void *data)
 {
 	struct weir_capture *capture = data;
-	int r = spool_add_event(capture->spool, FORMAT_CONNECTED, 0, 0, 0);
+	int r = spool_add_event(capture->spool, &(struct spool_event){.kind = FORMAT_CONNECTED});
 
 	capture->stats.connected = true;
 	return r < 0 ? fail_storage(capture, r) : 0;
@@ -200,13 +200,17 @@ static int record_end(struct weir_capture *capture, const struct client_end *end
 {
 	uint16_t code = end->close_code ? end->close_code : CLOSE_MISSING;
 	uint8_t flags = was_cut(capture, end) ? FORMAT_FLAG_CUT : 0;
+	struct spool_event event = {
+		.kind = FORMAT_DISCONNECTED,
+		.flags = flags,
+		.value = FORMAT_DISCONNECTED_VALUE(code, flags ? end->cut_bytes : 0),
+	};
 	int r;
 
 	capture->stats.cut_bytes = flags ? end->cut_bytes : 0;
 	r = spool_drop_open_message(capture->spool);
 	if (r >= 0 && capture->stats.connected)
-		r = spool_add_event(capture->spool, FORMAT_DISCONNECTED, flags, 0,
-				    FORMAT_DISCONNECTED_VALUE(code, capture->stats.cut_bytes));
+		r = spool_add_event(capture->spool, &event);
 	return r < 0 ? r : spool_seal(capture->spool);
 }
 

@@ -31,7 +31,7 @@ struct stored_header {
 };
 
 struct stored_entry {
-	uint64_t offset;
+	uint64_t where; /* offset and source: 48 and 16 bits from the lowest */
 	uint64_t length;
 	uint64_t time_ns;
 	uint32_t what; /* kind, flags, connection: 8, 8 and 16 bits from the lowest */
@@ -65,8 +65,8 @@ int format_read_header(const uint8_t from[FORMAT_HEADER_SIZE], struct format_hea
 	memcpy(&stored, from, sizeof(stored));
 	if (memcmp(stored.magic, magic, sizeof(magic)) != 0)
 		return FORMAT_FOREIGN;
-	if (le16toh(stored.version) > FORMAT_VERSION)
-		return FORMAT_NEWER;
+	if (le16toh(stored.version) != FORMAT_VERSION)
+		return FORMAT_UNKNOWN;
 	if (le32toh(stored.crc) != crc32c(0, &stored, offsetof(struct stored_header, crc)))
 		return FORMAT_DAMAGED;
 	if (le16toh(stored.header_size) != FORMAT_HEADER_SIZE ||
@@ -94,30 +94,34 @@ static inline void put_32(uint8_t *to, uint32_t value)
 void format_write_entry(uint8_t to[FORMAT_ENTRY_SIZE], const struct format_entry *entry,
 			uint32_t payload_crc)
 {
+	uint64_t where = entry->offset | (uint64_t)entry->source << 48;
 	uint32_t what = (uint32_t)entry->kind | (uint32_t)entry->flags << 8 |
 			(uint32_t)entry->connection << 16;
 
-	put_64(to + offsetof(struct stored_entry, offset), entry->offset);
+	put_64(to + offsetof(struct stored_entry, where), where);
 	put_64(to + offsetof(struct stored_entry, length), entry->length);
 	put_64(to + offsetof(struct stored_entry, time_ns), entry->time_ns);
 	put_32(to + offsetof(struct stored_entry, what), what);
 	put_32(to + offsetof(struct stored_entry, crc),
-	       crc32c_fields(payload_crc, entry->offset, entry->length, entry->time_ns, what));
+	       crc32c_fields(payload_crc, where, entry->length, entry->time_ns, what));
 }
 
 void format_read_entry(const uint8_t from[FORMAT_ENTRY_SIZE], struct format_entry *ret_entry)
 {
 	struct stored_entry stored;
+	uint64_t where;
 	uint32_t what;
 
 	memcpy(&stored, from, sizeof(stored));
+	where = le64toh(stored.where);
 	what = le32toh(stored.what);
 	*ret_entry = (struct format_entry){
-		.offset = le64toh(stored.offset),
+		.offset = where & FORMAT_OFFSET_MAX,
 		.length = le64toh(stored.length),
 		.time_ns = le64toh(stored.time_ns),
 		.kind = (uint8_t)what,
 		.flags = (uint8_t)(what >> 8),
+		.source = (uint16_t)(where >> 48),
 		.connection = (uint16_t)(what >> 16),
 		.crc = le32toh(stored.crc),
 	};

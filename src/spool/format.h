@@ -9,7 +9,7 @@
 
 #define FORMAT_HEADER_SIZE 64
 #define FORMAT_ENTRY_SIZE 32
-#define FORMAT_VERSION 1
+#define FORMAT_VERSION 2
 #define FORMAT_SEPARATOR '\n'
 
 #define FORMAT_NAME_SIZE 40 /* of a file in a spool, with the NUL */
@@ -26,10 +26,18 @@ enum format_kind {
 	FORMAT_EVENT = 16,
 	FORMAT_CONNECTED = 16,
 	FORMAT_DISCONNECTED = 17,
-	FORMAT_GAP = 18,
+	FORMAT_GAP = 18,	 /* messages are missing; the value says how many */
+	FORMAT_RECONNECTED = 19, /* the value says for how many ns there was no connection */
 };
 
-#define FORMAT_FLAG_CUT 1 /* of FORMAT_DISCONNECTED: a message was torn off */
+/* No bit has two meanings, although each belongs to some kinds only. */
+enum format_flag {
+	FORMAT_FLAG_CUT = 1,	     /* of FORMAT_DISCONNECTED: a message was torn off */
+	FORMAT_FLAG_KERNEL_TIME = 2, /* of messages: the kernel took the time */
+	FORMAT_FLAG_SEQUENCE = 4,    /* of FORMAT_GAP: there is a hole in the server's numbers */
+};
+
+#define FORMAT_OFFSET_MAX ((UINT64_C(1) << 48) - 1)
 
 /* The value of a FORMAT_DISCONNECTED: the close code, and what came of a message torn off. */
 #define FORMAT_DISCONNECTED_VALUE(code, cut_bytes) ((uint64_t)(cut_bytes) << 16 | (uint16_t)(code))
@@ -40,11 +48,12 @@ struct format_header {
 };
 
 struct format_entry {
-	uint64_t offset; /* of the payload in the data file */
+	uint64_t offset; /* of the payload in the data file, up to FORMAT_OFFSET_MAX */
 	uint64_t length; /* of the payload; of an event: its value */
 	uint64_t time_ns;
 	uint8_t kind;
 	uint8_t flags;
+	uint16_t source;
 	uint16_t connection;
 	uint32_t crc; /* as stored */
 };
@@ -64,7 +73,7 @@ void format_write_header(uint8_t to[FORMAT_HEADER_SIZE], const struct format_hea
 
 enum format_header_error {
 	FORMAT_FOREIGN = 1, /* not an index of ours */
-	FORMAT_NEWER,	    /* of a version that this code does not know */
+	FORMAT_UNKNOWN,	    /* of a version that this code does not know, newer or older */
 	FORMAT_DAMAGED,	    /* ours, but its checksum is wrong */
 };
 

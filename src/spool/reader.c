@@ -90,7 +90,7 @@ static int check_header(struct reader *reader)
 		return header.first_seq == reader->first_seq ? 0 : -EBADMSG;
 	case FORMAT_FOREIGN:
 		return -ENOMSG;
-	case FORMAT_NEWER:
+	case FORMAT_UNKNOWN:
 		return -EPROTO;
 	default:
 		return -EBADMSG;
@@ -153,11 +153,10 @@ static int checksum(struct reader *reader, uint32_t *ret_crc)
 	return 0;
 }
 
-/* A damaged entry may say anything: offsets that no file can have would upset pread(2). */
+/* A damaged entry may say anything: lengths that no file can have would upset pread(2). */
 static bool is_plausible(const struct format_entry *entry)
 {
-	return entry->offset <= INT64_MAX / 2 &&
-	       (format_is_event(entry) || entry->length <= INT64_MAX / 2);
+	return format_is_event(entry) || entry->length <= INT64_MAX / 2;
 }
 
 static const uint8_t *payload_in_window(const struct reader *reader)

@@ -10,8 +10,8 @@
 struct reader;
 
 /* Errors: −EBADMSG (the header of the index is damaged), −ENOMSG (not an index of ours), −EPROTO
- * (of a newer version), −ENOMEM, those of open(2) and read(2); −ENOENT also when only the data file
- * is missing. A symbolic link in place of either file is −ELOOP. */
+ * (of a version that this code does not know), −ENOMEM, those of open(2) and read(2); −ENOENT also
+ * when only the data file is missing. A symbolic link in place of either file is −ELOOP. */
 int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader);
 void reader_free(struct reader *reader);
 

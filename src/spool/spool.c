@@ -205,19 +205,19 @@ int spool_append(struct spool *spool, const struct message_batch *batch)
 	return 0;
 }
 
-int spool_add_event(struct spool *spool, enum format_kind kind, uint8_t flags, uint16_t connection,
-		    uint64_t value)
+int spool_add_event(struct spool *spool, const struct spool_event *event)
 {
-	struct format_entry event = {
-		.length = value,
+	struct format_entry entry = {
+		.length = event->value,
 		.time_ns = clock_realtime_ns(),
-		.kind = (uint8_t)kind,
-		.flags = flags,
-		.connection = connection,
+		.kind = (uint8_t)event->kind,
+		.flags = event->flags,
+		.source = event->source,
+		.connection = event->connection,
 	};
 	int r = open_segment(spool);
 
-	return r < 0 ? r : writer_add_event(spool->writer, &event);
+	return r < 0 ? r : writer_add_event(spool->writer, &entry);
 }
 
 int spool_drop_open_message(struct spool *spool)

@@ -39,8 +39,17 @@ int spool_dir_fd(const struct spool *spool);
 
 /* Takes all pieces of a batch; see writer_append(). Segments are sealed and begun as they fill. */
 int spool_append(struct spool *spool, const struct message_batch *batch);
-int spool_add_event(struct spool *spool, enum format_kind kind, uint8_t flags, uint16_t connection,
-		    uint64_t value);
+
+struct spool_event {
+	enum format_kind kind; /* FORMAT_EVENT or above */
+	uint8_t flags;	       /* enum format_flag */
+	uint16_t source;
+	uint16_t connection;
+	uint64_t value;
+};
+
+/* Adds an event, as of now. */
+int spool_add_event(struct spool *spool, const struct spool_event *event);
 
 /* Writes what was appended; with it, it is captured. After an error of this or of the two above,
  * what was not captured is gone, and nothing more can be appended; the rest goes on. */

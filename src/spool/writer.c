@@ -91,6 +91,7 @@ int writer_open(const struct writer_options *options, struct writer **ret_writer
 		return -ENOMEM;
 	memset(writer, 0, offsetof(struct writer, entries));
 	writer->options = *options;
+	writer->options.bytes_max = MIN(options->bytes_max, FORMAT_OFFSET_MAX);
 	writer->committed.first_seq = options->first_seq;
 	writer->committed.counted = true;
 	writer->pending = writer->committed;
@@ -118,6 +119,8 @@ static inline struct format_entry begin_entry(const struct message_batch *batch,
 		.length = piece->size,
 		.time_ns = batch->time_ns,
 		.kind = piece->kind,
+		.flags = batch->kernel_time ? FORMAT_FLAG_KERNEL_TIME : 0,
+		.source = batch->source,
 		.connection = batch->connection,
 	};
 }
@@ -140,20 +143,25 @@ static inline bool is_full(const struct writer_options *options, const struct se
 
 /* Appends messages that stand in memory as they will in the file, each with its byte for the
  * separator, from piece `at` to the first that does not: nearly always all. Whatever changes with
- * each of them stays in registers. Returns how many they were. */
-static size_t append_row(struct writer *writer, const struct message_batch *batch, size_t at)
+ * each of them stays in registers, hence flatten: a call would cost a quarter more. Returns how
+ * many they were. */
+__attribute__((flatten)) static size_t append_row(struct writer *writer,
+						  const struct message_batch *batch, size_t at)
 {
 	size_t count = MIN(batch->count - at, (size_t)ENTRIES_MAX - writer->entry_count), done = 0;
 	uint8_t *start = batch->pieces[at].data, *end = start;
 	struct segment pending = writer->pending;
 	uint64_t offset = next_offset(writer);
+	struct format_entry entry = begin_entry(batch, &batch->pieces[at], offset);
 
 	for (; done < count && !is_full(&writer->options, &pending, offset); done++) {
 		const struct message_piece *piece = &batch->pieces[at + done];
-		struct format_entry entry = begin_entry(batch, piece, offset);
 
 		if (!piece->first || !piece->spare || piece->data != end)
 			break;
+		entry.offset = offset;
+		entry.length = piece->size;
+		entry.kind = piece->kind;
 		end += piece->size;
 		*end++ = FORMAT_SEPARATOR;
 		offset += piece->size + 1;
@@ -180,6 +188,7 @@ static void append_piece(struct writer *writer, const struct message_batch *batc
 	} else {
 		writer->message.length += piece->size;
 		writer->message.time_ns = batch->time_ns;
+		writer->message.flags = batch->kernel_time ? FORMAT_FLAG_KERNEL_TIME : 0;
 	}
 	writer->in_message = !piece->last;
 	runs_add(&writer->runs, piece->data, piece->size);

@@ -13,7 +13,7 @@ struct writer_options {
 	int dir_fd;	  /* the same directory */
 	uint64_t first_seq;
 	uint64_t messages_max; /* the segment is full with so many messages; 0: no limit */
-	uint64_t bytes_max;    /* or with so much data, */
+	uint64_t bytes_max;    /* or with so much data, FORMAT_OFFSET_MAX at most, */
 	uint64_t disk_max;     /* or with so much data and index together; 0: no limit */
 };
 

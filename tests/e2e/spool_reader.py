@@ -11,11 +11,13 @@ from pathlib import Path
 from crc32c import crc32c
 
 MAGIC = b"\x89WEIR\r\n\x1a"
+VERSION = 2
 HEADER = struct.Struct("<8sHHHBBQQ28sI")
 ENTRY = struct.Struct("<QQQBBHI")
-TEXT, BINARY, CONNECTED, DISCONNECTED, GAP = 1, 2, 16, 17, 18
-KINDS = (TEXT, BINARY, CONNECTED, DISCONNECTED, GAP)
-FLAG_CUT = 1
+TEXT, BINARY, CONNECTED, DISCONNECTED, GAP, RECONNECTED = 1, 2, 16, 17, 18, 19
+FLAG_CUT, FLAG_KERNEL_TIME, FLAG_SEQUENCE = 1, 2, 4
+FLAGS = {TEXT: FLAG_KERNEL_TIME, BINARY: FLAG_KERNEL_TIME, CONNECTED: 0, DISCONNECTED: FLAG_CUT,
+         GAP: FLAG_SEQUENCE, RECONNECTED: 0}
 
 
 class Damage(Exception):
@@ -27,6 +29,7 @@ class Record:
     seq: int
     kind: int
     flags: int
+    source: int
     connection: int
     time_ns: int
     payload: bytes  # of a message
@@ -35,6 +38,10 @@ class Record:
     @property
     def is_message(self):
         return self.kind in (TEXT, BINARY)
+
+    @property
+    def kernel_time(self):
+        return bool(self.flags & FLAG_KERNEL_TIME)
 
     @property
     def close_code(self):
@@ -66,7 +73,7 @@ def _check_header(raw, path):
         raise Damage(f"{path}: not an index")
     if checksum != crc32c(raw[:60]):
         raise Damage(f"{path}: the checksum of the header is wrong")
-    if (version, header_size, entry_size) != (1, 64, 32):
+    if (version, header_size, entry_size) != (VERSION, 64, 32):
         raise Damage(f"{path}: version {version} or its sizes are unknown")
     if (separator_length, separator) != (1, 0x0A) or any(zeros):
         raise Damage(f"{path}: unknown separator, or reserved bytes that are not zero")
@@ -76,9 +83,10 @@ def _check_header(raw, path):
 def _read_entry(raw, data, seq, path):
     if len(raw) < ENTRY.size:
         raise Damage(f"{path}: record {seq} is torn")
-    offset, length, time_ns, kind, flags, connection, checksum = ENTRY.unpack(raw)
-    if kind not in KINDS:
-        raise Damage(f"{path}: record {seq} is of unknown kind {kind}")
+    where, length, time_ns, kind, flags, connection, checksum = ENTRY.unpack(raw)
+    offset, source = where % 2**48, where >> 48
+    if kind not in FLAGS or flags & ~FLAGS[kind]:
+        raise Damage(f"{path}: record {seq} is of unknown kind {kind} or has unknown flags {flags}")
     payload, value = b"", length
     if kind in (TEXT, BINARY):
         payload, value = data[offset:offset + length], 0
@@ -86,7 +94,7 @@ def _read_entry(raw, data, seq, path):
             raise Damage(f"{path}: the payload of record {seq} is not all there")
     if checksum != crc32c(payload, raw[:28]):
         raise Damage(f"{path}: the checksum of record {seq} is wrong")
-    return Record(seq, kind, flags, connection, time_ns, payload, value)
+    return Record(seq, kind, flags, source, connection, time_ns, payload, value)
 
 
 def _data_of(index):

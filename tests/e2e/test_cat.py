@@ -118,6 +118,17 @@ def test_a_damaged_header(weir, spool, at):
     damaged(weir, spool, count)
 
 
+@pytest.mark.parametrize("version", [1, 3])
+def test_another_version(weir, spool, version):
+    index = indexes(spool)[1]
+    raw = bytearray(index.read_bytes())
+    raw[8:10] = version.to_bytes(2, "little")
+    raw[60:64] = crc32c(bytes(raw[:60])).to_bytes(4, "little")
+    index.write_bytes(raw)
+    result = weir.cat(spool).expect(5, str(index), "written by another version of weir")
+    assert result.out == lines(MESSAGES[:10] + MESSAGES[20:])
+
+
 def test_a_data_file_that_is_cut(weir, spool):
     index = indexes(spool)[1]
     data = index.with_suffix(".data")

@@ -116,7 +116,7 @@ def test_the_record_of_one_capture(weir, honest_server):
     _, records = play(weir, honest_server, Plan().text("one").text("two"))
     assert [r.seq for r in records] == list(range(4))
     assert [r.time_ns for r in records] == sorted(r.time_ns for r in records)
-    assert {r.connection for r in records} == {0}
+    assert {(r.source, r.connection) for r in records} == {(0, 0)}
     assert records[-1].kind == DISCONNECTED
     assert (records[-1].close_code, records[-1].cut) == (1000, False)
 

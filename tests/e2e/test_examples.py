@@ -11,8 +11,9 @@ import subprocess
 import pytest
 
 import harness
-from servers.hostile import sending
 from frames import binary, text
+from servers.hostile import sending
+from spool_reader import records_of
 
 ROOT = harness.ROOT
 BUILD = harness.weir_path().parent
@@ -157,6 +158,25 @@ def test_the_reader_of_the_format(weir, serve, place):
     reader = place.root / "reader.py"
     reader.write_text(blocks("docs/format.md", "python")[0])
     lines = run(["/usr/bin/python3", reader, spool]).stdout.splitlines()
-    found = [(int(line.split()[0]), *line.split(maxsplit=3)[2:]) for line in lines]
+    found = [(int(line.split()[0]), *line.split(maxsplit=4)[3:]) for line in lines]
+    assert {line.split()[2] for line in lines} == {"0"}, "there is one source"
     assert found == [(0, "16", "0"), (1, "1", "b'hello'"), (2, "2", repr(b"\x00\n\xff")),
                      (3, "1", "b''"), (4, "2", repr(bytes(range(256)))), (5, "17", "1000")]
+
+
+def undump(block):
+    """The bytes of a hex dump."""
+    return bytes.fromhex("".join(line[10:49] for line in block.splitlines()))
+
+
+def test_the_example_of_the_format(place):
+    spool = place.directory("spool")
+    dumps = [undump(block) for block in blocks("docs/format.md", "") if block.startswith("0000")]
+    lock, data, header, entries = dumps
+    assert lock == b"next 00000000000000000004\n"
+    (spool / f"{0:020}.data").write_bytes(data)
+    (spool / f"{0:020}.index").write_bytes(header + entries)
+    connected, hello, three, disconnected = records_of(spool)
+    assert (hello.payload, three.payload) == (b"hello", b"\x00\n\xff")
+    assert hello.kernel_time and three.kernel_time
+    assert (connected.kind, disconnected.kind, disconnected.close_code) == (16, 17, 1000)

@@ -8,13 +8,13 @@
 
 static const uint8_t golden_header[FORMAT_HEADER_SIZE] = {
 	0x89, 'W',  'E',  'I',	'R',  '\r', '\n', 0x1a, /* magic */
-	1,    0,    64,	  0,	32,   0,    1,	  0x0a, /* version, sizes, separator */
+	2,    0,    64,	  0,	32,   0,    1,	  0x0a, /* version, sizes, separator */
 	0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0x01, /* first sequence number */
 	0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11, /* created */
 	0,    0,    0,	  0,	0,    0,    0,	  0,	/* nothing */
 	0,    0,    0,	  0,	0,    0,    0,	  0,	/* nothing */
 	0,    0,    0,	  0,	0,    0,    0,	  0,	/* nothing */
-	0,    0,    0,	  0,	0xbd, 0x3b, 0xf1, 0x86, /* nothing, checksum */
+	0,    0,    0,	  0,	0xb2, 0x50, 0xae, 0x6f, /* nothing, checksum */
 };
 
 static const struct format_header header = {
@@ -24,18 +24,19 @@ static const struct format_header header = {
 
 /* The payload is "Hello". */
 static const uint8_t golden_entry[FORMAT_ENTRY_SIZE] = {
-	0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21, /* offset */
+	0x28, 0x27, 0x26, 0x25, 0x24, 0x23, 0x22, 0x21, /* offset, source */
 	5,    0,    0,	  0,	0,    0,    0,	  0,	/* length */
 	0x38, 0x37, 0x36, 0x35, 0x34, 0x33, 0x32, 0x31, /* time */
 	1,    0x80, 0x0e, 0x0d, 0x57, 0xb9, 0xbd, 0x6a, /* kind, flags, connection, checksum */
 };
 
 static const struct format_entry entry = {
-	.offset = UINT64_C(0x2122232425262728),
+	.offset = UINT64_C(0x232425262728),
 	.length = 5,
 	.time_ns = UINT64_C(0x3132333435363738),
 	.kind = FORMAT_TEXT,
 	.flags = 0x80,
+	.source = 0x2122,
 	.connection = 0x0d0e,
 };
 
@@ -69,6 +70,7 @@ static void test_an_entry(void **state)
 	assert_int_equal(back.time_ns, entry.time_ns);
 	assert_int_equal(back.kind, entry.kind);
 	assert_int_equal(back.flags, entry.flags);
+	assert_int_equal(back.source, entry.source);
 	assert_int_equal(back.connection, entry.connection);
 }
 
@@ -125,8 +127,10 @@ static void test_headers_of_others(void **state)
 	(void)state;
 	assert_int_equal(format_read_header(zeros, &back), FORMAT_FOREIGN);
 	assert_int_equal(read_changed(0, 'x'), FORMAT_FOREIGN);
-	assert_int_equal(read_changed(8, 2), FORMAT_NEWER);
-	assert_int_equal(read_changed(9, 1), FORMAT_NEWER);
+	assert_int_equal(read_changed(8, 0), FORMAT_UNKNOWN);
+	assert_int_equal(read_changed(8, 1), FORMAT_UNKNOWN);
+	assert_int_equal(read_changed(8, 3), FORMAT_UNKNOWN);
+	assert_int_equal(read_changed(9, 1), FORMAT_UNKNOWN);
 	assert_int_equal(read_changed(10, 65), FORMAT_FOREIGN);
 	assert_int_equal(read_changed(12, 33), FORMAT_FOREIGN);
 	assert_int_equal(read_changed(14, 2), FORMAT_FOREIGN);

@@ -301,10 +301,9 @@ static void test_entries_that_point_nowhere(void **state)
 		{.kind = MESSAGE_TEXT, .offset = 1000, .length = 5},
 		{.kind = MESSAGE_TEXT, .offset = 0, .length = 1000},
 		{.kind = MESSAGE_TEXT, .offset = 0, .length = UINT64_MAX},
-		{.kind = MESSAGE_TEXT, .offset = UINT64_MAX, .length = 5},
-		{.kind = MESSAGE_TEXT, .offset = INT64_MAX, .length = INT64_MAX},
-		{.kind = MESSAGE_TEXT, .offset = INT64_MAX / 2, .length = INT64_MAX / 2},
-		{.kind = FORMAT_GAP, .offset = UINT64_MAX, .length = 5},
+		{.kind = MESSAGE_TEXT, .offset = FORMAT_OFFSET_MAX, .length = 5},
+		{.kind = MESSAGE_TEXT, .offset = FORMAT_OFFSET_MAX, .length = INT64_MAX},
+		{.kind = MESSAGE_TEXT, .offset = FORMAT_OFFSET_MAX, .length = INT64_MAX / 2},
 	};
 
 	(void)state;

@@ -227,22 +227,51 @@ static void test_seal_of_a_segment_that_holds_nothing(void **state)
 	assert_on_disk(3, small_sizes);
 }
 
+static void add_event(struct spool *spool, enum format_kind kind, uint8_t flags, uint64_t value)
+{
+	const struct spool_event event = {
+		.kind = kind, .flags = flags, .source = 7, .connection = 65535, .value = value};
+
+	assert_int_equal(spool_add_event(spool, &event), 0);
+}
+
+static void assert_event(struct reader *reader, const struct format_entry *expected)
+{
+	struct record record;
+
+	do
+		assert_int_equal(reader_next(reader, &record), 1);
+	while (!format_is_event(&record.entry));
+	assert_int_equal(record.entry.kind, expected->kind);
+	assert_int_equal(record.entry.flags, expected->flags);
+	assert_int_equal(record.entry.length, expected->length);
+	assert_int_equal(record.entry.source, 7);
+	assert_int_equal(record.entry.connection, 65535);
+	assert_true(record.entry.time_ns > UINT64_C(1600000000) * 1000000000);
+}
+
 static void test_events(void **state)
 {
 	SPOOL *spool = open_plain();
+	CLEANUP(reader_free) struct reader *reader = NULL;
 	struct source source = {.size_of = size_ten};
 	struct segment *segment;
 
 	(void)state;
-	assert_int_equal(spool_add_event(spool, FORMAT_CONNECTED, 0, 0, 0), 0);
+	add_event(spool, FORMAT_CONNECTED, 0, 0);
 	send_until(spool, &source, 2);
-	assert_int_equal(spool_add_event(spool, FORMAT_DISCONNECTED, FORMAT_FLAG_CUT, 0,
-					 FORMAT_DISCONNECTED_VALUE(1006, 12)),
-			 0);
+	add_event(spool, FORMAT_DISCONNECTED, FORMAT_FLAG_CUT, FORMAT_DISCONNECTED_VALUE(1006, 12));
 	assert_int_equal(spool_seal(spool), 0);
 	segment = spool_take(spool);
 	assert_int_equal(segment->records, 4);
 	assert_int_equal(segment->messages, 2);
+	assert_int_equal(reader_open(spool_dir_fd(spool), 0, true, &reader), 0);
+	assert_event(reader, &(struct format_entry){.kind = FORMAT_CONNECTED});
+	assert_event(reader, &(struct format_entry){
+				     .kind = FORMAT_DISCONNECTED,
+				     .flags = FORMAT_FLAG_CUT,
+				     .length = FORMAT_DISCONNECTED_VALUE(1006, 12),
+			     });
 	spool_keep(spool, segment);
 	send_until(spool, &source, 3);
 	assert_int_equal(size_of_file(spool_dir_fd(spool), 4, FORMAT_DATA_SUFFIX), 11);

@@ -158,7 +158,9 @@ struct source {
 	uint64_t number; /* of the next message, or of the one that is cut */
 	size_t at;	 /* how much of that was sent */
 	uint32_t crc;	 /* of that much */
+	uint16_t origin; /* the number of the source */
 	uint16_t connection;
+	bool kernel_time;
 	bool all_moved;
 	uint8_t *free; /* to where payloads are moved in the buffer, as the decoder does it */
 };
@@ -236,7 +238,9 @@ static inline void source_fill(struct source *source, struct message_batch *batc
 	source->free = memory;
 	batch->count = 0;
 	batch->time_ns = MESSAGE_TIME_NS(source->number);
+	batch->source = source->origin;
 	batch->connection = source->connection;
+	batch->kernel_time = source->kernel_time;
 	while (batch->count < MESSAGE_BATCH_MAX && source->number < until)
 		if (!source_put(source, &batch->pieces[batch->count], &to, memory + size))
 			break;

@@ -370,6 +370,47 @@ static void test_events_stand_between_messages(void **state)
 	assert_int_equal(reader_next(reader, &record), 0);
 }
 
+static void assert_next(struct reader *reader, uint8_t flags, uint16_t source, uint64_t time_ns)
+{
+	struct record record;
+
+	assert_int_equal(reader_next(reader, &record), 1);
+	assert_int_equal(record.entry.flags, flags);
+	assert_int_equal(record.entry.source, source);
+	assert_int_equal(record.entry.connection, 65535);
+	assert_int_equal(record.entry.time_ns, time_ns);
+}
+
+/* A message that comes in pieces has the time of its last one, and says where that is from. */
+static void test_where_a_message_came_from_and_when(void **state)
+{
+	PLACE place;
+	CLEANUP(reader_free) struct reader *reader = NULL;
+
+	(void)state;
+	place_open(&place, size_ten, KIB(1), UNLIMITED);
+	place.source.connection = 65535;
+	place.source.origin = 65535;
+	send_until(&place, 1);
+	place.source.kernel_time = true;
+	send_until(&place, 2);
+	place.source.origin = 1;
+	source_fill(&place.source, &place.batch, place.memory, 8, 3);
+	append_and_commit(&place);
+	assert_true(writer_in_message(place.writer));
+	assert_int_equal(writer_commit(place.writer, 0), 0);
+	place.source.kernel_time = false;
+	source_fill(&place.source, &place.batch, place.memory, place.memory_size, 3);
+	place.batch.time_ns = 5;
+	append_and_commit(&place);
+	assert_int_equal(writer_commit(place.writer, 0), 0);
+	seal(&place);
+	assert_int_equal(reader_open(place.dir_fd, 0, true, &reader), 0);
+	assert_next(reader, 0, 65535, MESSAGE_TIME_NS(0));
+	assert_next(reader, FORMAT_FLAG_KERNEL_TIME, 65535, MESSAGE_TIME_NS(1));
+	assert_next(reader, 0, 1, 5);
+}
+
 static void drop(struct place *place)
 {
 	assert_true(writer_in_message(place->writer));
@@ -492,6 +533,7 @@ int main(void)
 		TEST_IN_SCRATCH(test_many_stretches_in_one_buffer),
 		TEST_IN_SCRATCH(test_many_events_in_one_commit),
 		TEST_IN_SCRATCH(test_events_stand_between_messages),
+		TEST_IN_SCRATCH(test_where_a_message_came_from_and_when),
 		TEST_IN_SCRATCH(test_drop_before_anything_was_written),
 		TEST_IN_SCRATCH(test_drop_after_a_part_was_written),
 		TEST_IN_SCRATCH(test_drop_with_a_part_written_and_a_part_not),
