@@ -30,6 +30,7 @@ struct message_batch {
 	uint64_t time_ns;    /* when it was received, since 1970 */
 	uint16_t source;     /* which source of the capture it came from */
 	uint16_t connection; /* which connection of this run it came by, modulo 65536 */
+	uint16_t lane;	     /* messages in pieces are mixed with those of other lanes only */
 	bool kernel_time;    /* time_ns is the kernel's, not taken after the read */
 	struct message_piece pieces[MESSAGE_BATCH_MAX];
 };

@@ -22,7 +22,7 @@ static int stop(struct weir_capture *capture, enum weir_end end, uint16_t close_
 		return 0;
 	capture->phase = STOPPING;
 	capture->stats.end = end;
-	return client_close(capture->client, close_code);
+	return client_close(capture->client, close_code, NULL);
 }
 
 static int fail_storage(struct weir_capture *capture, int error)

@@ -108,6 +108,15 @@ static void set_connection(struct fault *fault, const char *url, const struct cl
 				 "%s broke the WebSocket protocol: the server sent %s; what came "
 				 "before it is captured",
 				 url, frame_violation_text(end->violation));
+	case CLIENT_SILENT:
+		return fault_set(fault, WEIR_BROKEN,
+				 "lost the connection to %s: it did not answer a ping in time",
+				 url);
+	case CLIENT_IDLE:
+		return fault_set(fault, WEIR_BROKEN,
+				 "lost the connection to %s: it sent no message within "
+				 "--idle-timeout",
+				 url);
 	case CLIENT_LOST:
 		return set_lost(fault, url, end);
 	case CLIENT_CLOSED:

@@ -34,10 +34,14 @@ struct client {
 	struct transport *transport;
 	struct session *session;
 	struct loop_source source;
-	struct loop_timer timer;
+	struct loop_timer timer; /* of connecting, and of the end */
+	struct loop_timer liveness_timer;
+	struct loop_timer again; /* goes on with what is there */
+	struct liveness liveness;
 	enum phase phase;
 	uint32_t events; /* what the socket is waited for */
 	bool paused;
+	bool stalled; /* there was no room for what is in `data` */
 	bool closing; /* the timer is that of the end */
 	struct client_counters counters;
 	size_t fill; /* bytes in `data` */
@@ -68,13 +72,27 @@ static int update_events(struct client *client)
 	return loop_change(client->loop, &client->source, events);
 }
 
+/* Goes on with what is there without waiting for the socket, once everybody else had a turn. */
+static void come_again(struct client *client)
+{
+	if (client->stalled)
+		loop_timer_set(client->loop, &client->again, clock_monotonic_ns());
+}
+
+static void clear_timers(struct client *client)
+{
+	loop_timer_clear(client->loop, &client->timer);
+	loop_timer_clear(client->loop, &client->liveness_timer);
+	loop_timer_clear(client->loop, &client->again);
+}
+
 static int finish(struct client *client)
 {
 	if (client->phase == ENDED)
 		return 0;
 	client->phase = ENDED;
 	loop_remove(client->loop, &client->source);
-	loop_timer_clear(client->loop, &client->timer);
+	clear_timers(client);
 	transport_free(TAKE_PTR(client->transport)); /* or it might still get through */
 	return client->options.handler->ended(client->options.data, session_end(client->session));
 }
@@ -111,12 +129,19 @@ static int settle(struct client *client)
 	if (state >= SESSION_CLOSING && !client->closing) {
 		client->closing = true;
 		client->paused = false;
+		loop_timer_clear(client->loop, &client->liveness_timer);
 		loop_timer_set(client->loop, &client->timer,
 			       clock_monotonic_ns() + CLOSE_TIMEOUT_NS);
 	}
 	write_out(client);
 	if (state == SESSION_OVER && !output_waits(client))
 		transport_finish(client->transport);
+	return update_events(client);
+}
+
+static int pause_reading(struct client *client)
+{
+	client->paused = true;
 	return update_events(client);
 }
 
@@ -131,13 +156,9 @@ static int consume(struct client *client)
 		return r;
 	memmove(client->data, client->data + used, client->fill - used);
 	client->fill -= used;
-	return settle(client);
-}
-
-static int pause_reading(struct client *client)
-{
-	client->paused = true;
-	return update_events(client);
+	client->stalled = r == SESSION_STALLED;
+	r = settle(client);
+	return r >= 0 && client->stalled && client->phase == CONNECTED ? pause_reading(client) : r;
 }
 
 static int on_stream_end(struct client *client, int error)
@@ -164,7 +185,17 @@ static int read_in(struct client *client)
 		return on_stream_end(client, (int)n);
 	client->fill += (size_t)n;
 	client->counters.wire_bytes += (size_t)n;
+	liveness_heard(&client->liveness, clock_monotonic_ns(), false);
 	return consume(client);
+}
+
+static int on_again(void *data)
+{
+	struct client *client = data;
+
+	if (client->paused || client->phase == ENDED)
+		return 0;
+	return client->stalled ? consume(client) : read_in(client);
 }
 
 static int on_ready(void *data)
@@ -177,6 +208,50 @@ static int on_ready(void *data)
 	if (r < 0 || client->paused || client->phase == ENDED)
 		return r;
 	return read_in(client);
+}
+
+/* Watches whether the other side is alive, from now on. */
+static void watch(struct client *client)
+{
+	uint64_t due = liveness_due_ns(&client->liveness);
+
+	if (due > 0)
+		loop_timer_set(client->loop, &client->liveness_timer, due);
+}
+
+static int act(struct client *client, enum liveness_action action)
+{
+	const char *beat = client->options.beat;
+	int r;
+
+	if (action == LIVENESS_SILENT || action == LIVENESS_IDLE) {
+		session_lost(client->session, 0);
+		return finish_as(client, action == LIVENESS_IDLE ? CLIENT_IDLE : CLIENT_SILENT);
+	}
+	if (action == LIVENESS_PING)
+		r = session_ping(client->session, NULL, 0);
+	else
+		r = session_send(client->session, MESSAGE_TEXT, beat, strlen(beat));
+	/* So much is waiting already that one more would tell nothing new. */
+	return r == -ENOBUFS ? 0 : r;
+}
+
+static int on_liveness(void *data)
+{
+	struct client *client = data;
+	uint64_t now = clock_monotonic_ns();
+	enum liveness_action action;
+	int r = 0;
+
+	if (client->paused) /* what may have come is not known */
+		liveness_rest(&client->liveness, now);
+	while (r >= 0 && client->phase == CONNECTED &&
+	       (action = liveness_act(&client->liveness, now)) != LIVENESS_WAIT)
+		r = act(client, action);
+	if (r < 0 || client->phase != CONNECTED)
+		return r;
+	watch(client);
+	return settle(client);
 }
 
 static int on_timeout(void *data)
@@ -199,6 +274,8 @@ static int on_opened(void *data)
 	const struct client_options *options = &client->options;
 
 	loop_timer_clear(client->loop, &client->timer);
+	liveness_begin(&client->liveness, &options->liveness, clock_monotonic_ns());
+	watch(client);
 	for (size_t i = 0; i < options->send_count; i++) {
 		int r = session_send(client->session, MESSAGE_TEXT, options->sends[i],
 				     strlen(options->sends[i]));
@@ -220,6 +297,7 @@ static int on_pieces(void *data, struct message_batch *batch)
 {
 	struct client *client = data;
 
+	liveness_heard(&client->liveness, client->liveness.heard_ns, true);
 	return client->options.handler->pieces(client->options.data, batch);
 }
 
@@ -258,7 +336,11 @@ static int make_session(struct client *client)
 		.url = options->url,
 		.headers = options->headers,
 		.header_count = options->header_count,
+		.message_max = options->message_max,
+		.fragments_max = options->fragments_max,
+		.source = options->source,
 		.connection = options->connection,
+		.lane = options->lane,
 		.handler = &session_handler,
 		.data = client,
 	};
@@ -279,6 +361,8 @@ int client_new(struct loop *loop, const struct client_options *options, struct c
 	client->loop = loop;
 	client->source = (struct loop_source){.callback = on_ready, .data = client, .fd = -1};
 	client->timer = (struct loop_timer){.callback = on_timeout, .data = client};
+	client->liveness_timer = (struct loop_timer){.callback = on_liveness, .data = client};
+	client->again = (struct loop_timer){.callback = on_again, .data = client};
 	r = make_session(client);
 	if (r >= 0)
 		r = transport_new(loop, options->url->dial, on_dialled, client, &client->transport);
@@ -296,13 +380,32 @@ void client_free(struct client *client)
 	if (!client)
 		return;
 	loop_remove(client->loop, &client->source);
-	loop_timer_clear(client->loop, &client->timer);
+	clear_timers(client);
 	transport_free(client->transport);
 	session_free(client->session);
 	free(client);
 }
 
-int client_close(struct client *client, uint16_t code)
+int client_send(struct client *client, enum message_kind kind, const void *data, size_t size)
+{
+	int r = session_send(client->session, kind, data, size);
+
+	return r < 0 ? r : settle(client);
+}
+
+int client_ping(struct client *client, const void *data, size_t size)
+{
+	int r = session_ping(client->session, data, size);
+
+	return r < 0 ? r : settle(client);
+}
+
+size_t client_waiting(const struct client *client)
+{
+	return session_output(client->session)->size;
+}
+
+int client_close(struct client *client, uint16_t code, const char *reason)
 {
 	int r;
 
@@ -310,7 +413,7 @@ int client_close(struct client *client, uint16_t code)
 		return 0;
 	if (session_state(client->session) == SESSION_UPGRADING)
 		return finish_as(client, CLIENT_CLOSED);
-	r = session_close(client->session, code, NULL, 0);
+	r = session_close(client->session, code, reason, reason ? strlen(reason) : 0);
 	return r < 0 ? r : settle(client);
 }
 
@@ -319,6 +422,8 @@ int client_resume(struct client *client)
 	if (!client->paused || client->phase == ENDED)
 		return 0;
 	client->paused = false;
+	liveness_rest(&client->liveness, clock_monotonic_ns());
+	come_again(client);
 	return update_events(client);
 }
 

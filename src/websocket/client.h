@@ -6,6 +6,7 @@
 #include "base/macro.h"
 #include "base/message.h"
 #include "websocket/client_end.h"
+#include "websocket/liveness.h"
 #include "websocket/url.h"
 
 /* What the client tells its owner. An error (−errno) that one of them returns ends loop_run(). None
@@ -30,7 +31,11 @@ struct client_options {
 	const char *const *sends; /* text messages to send once open, in order */
 	size_t send_count;
 	uint64_t connect_timeout_ns; /* for dialling and the handshake together; 0: none */
-	uint16_t connection;	     /* put into every batch */
+	uint64_t message_max;	     /* bytes; 0: no limit */
+	uint64_t fragments_max;	     /* of one message; 0: no limit */
+	struct liveness_options liveness;
+	const char *beat;		   /* the text of the heartbeat */
+	uint16_t source, connection, lane; /* put into every batch */
 	const struct client_handler *handler;
 	void *data;
 };
@@ -42,9 +47,17 @@ struct client;
 int client_new(struct loop *loop, const struct client_options *options, struct client **ret_client);
 void client_free(struct client *client);
 
+/* Adds a message, or a Ping, to what is sent. Errors: see session_send(). */
+int client_send(struct client *client, enum message_kind kind, const void *data, size_t size);
+int client_ping(struct client *client, const void *data, size_t size);
+
+/* How many bytes wait to be sent. */
+size_t client_waiting(const struct client *client);
+
 /* Says Close with `code` and waits, a few seconds at most, for the server's; what arrives meanwhile
- * is dropped. While still connecting: gives up. May be called again, and from a handler. */
-int client_close(struct client *client, uint16_t code);
+ * is dropped. While still connecting: gives up. `reason` may be NULL; it is
+ * cut to what a Close may hold. May be called again, and from a handler. */
+int client_close(struct client *client, uint16_t code, const char *reason);
 
 /* Goes on after room() returned 0. */
 int client_resume(struct client *client);

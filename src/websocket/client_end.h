@@ -17,6 +17,8 @@ enum client_end_kind {
 	CLIENT_TIMEOUT,	      /* not open within the connect time-out */
 	CLIENT_REFUSED,	      /* no upgrade: handshake_error, response */
 	CLIENT_HANGUP,	      /* the stream ended during the handshake: error 0, or −errno */
+	CLIENT_SILENT,	      /* no answer to a Ping in time */
+	CLIENT_IDLE,	      /* no message in time */
 };
 
 struct client_end {
@@ -31,5 +33,9 @@ struct client_end {
 	struct handshake_response response;
 	char detail[CLIENT_DETAIL_SIZE]; /* libcurl's words, or the reason in the Close frame */
 };
+
+/* Whether another attempt may have another end, without anything being changed here: a server that
+ * is overloaded or gone may come back, one that knows us and says no will say it again. */
+bool client_end_is_passing(const struct client_end *end);
 
 #endif

@@ -139,7 +139,9 @@ static int decode(struct session *session, uint8_t *data, size_t size, uint64_t 
 {
 	struct message_batch batch = {
 		.time_ns = time_ns,
+		.source = session->options.source,
 		.connection = session->options.connection,
+		.lane = session->options.lane,
 	};
 	struct frame_result result;
 	int r;

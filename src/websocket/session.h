@@ -36,9 +36,9 @@ struct session_options {
 	const struct url *url;
 	const char *const *headers; /* each "Name: value" */
 	size_t header_count;
-	uint64_t message_max;	/* bytes; 0: no limit */
-	uint64_t fragments_max; /* of one message; 0: no limit */
-	uint16_t connection;	/* put into every batch */
+	uint64_t message_max;		   /* bytes; 0: no limit */
+	uint64_t fragments_max;		   /* of one message; 0: no limit */
+	uint16_t source, connection, lane; /* put into every batch */
 	const struct session_handler *handler;
 	void *data;
 };

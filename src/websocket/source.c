@@ -1,0 +1,326 @@
+/*
+ * There is one link in quiet times. When its connection ends, and it is worth another attempt, the
+ * next one begins after a wait. When it gets old, the next one begins beside it, and the old one is
+ * closed when the new one is ready: make before break.
+ *
+ * Links are freed by the timer only, since it is from inside of them that their end is told.
+ */
+#include "websocket/source.h"
+
+#include "base/clock.h"
+#include "websocket/close.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+struct link {
+	struct source *source;
+	struct client *client; /* NULL: free */
+	struct source_place place;
+	bool opened;
+	bool replaced; /* it is being closed, since another one took its place */
+	bool ended;
+	uint64_t opened_ns;
+};
+
+struct source {
+	struct source_options options;
+	struct loop *loop;
+	struct loop_timer timer, age_timer;
+	struct link links[SOURCE_LANES];
+	struct backoff backoff;
+	bool connecting; /* the timer is to begin a connection */
+	bool closing;	 /* no connection is to begin any more */
+	bool over;
+	struct source_counters counters; /* of the links that are gone */
+	struct client_end end;		 /* of the last of them */
+};
+
+static bool is_alive(const struct link *link)
+{
+	return link->client && !link->ended;
+}
+
+/* A link that stands for the source: it is not on its way out. */
+static struct link *find_standing(struct source *source)
+{
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		if (is_alive(&source->links[i]) && !source->links[i].replaced)
+			return &source->links[i];
+	return NULL;
+}
+
+static bool has_alive(const struct source *source)
+{
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		if (is_alive(&source->links[i]))
+			return true;
+	return false;
+}
+
+static void free_link(struct source *source, struct link *link)
+{
+	source->counters.wire_bytes += client_counters(link->client).wire_bytes;
+	client_free(TAKE_PTR(link->client));
+}
+
+static void set_timer(struct source *source, uint64_t wait_ns)
+{
+	loop_timer_set(source->loop, &source->timer, clock_monotonic_ns() + wait_ns);
+}
+
+static uint64_t random_number(void)
+{
+	uint64_t number;
+
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != (ssize_t)sizeof(number))
+		return UINT64_MAX / 2; /* the middle will do, for once */
+	return number;
+}
+
+static const struct client_handler client_handler;
+
+static int connect_link(struct source *source, struct link *link)
+{
+	struct client_options options = source->options.client;
+
+	link->source = source;
+	link->opened = link->replaced = link->ended = false;
+	link->place = (struct source_place){
+		.source = source->options.number,
+		.connection = (uint16_t)(*source->options.connections)++,
+		.lane = (uint16_t)(source->options.number * SOURCE_LANES + link - source->links),
+	};
+	options.source = link->place.source;
+	options.connection = link->place.connection;
+	options.lane = link->place.lane;
+	options.handler = &client_handler;
+	options.data = link;
+	return client_new(source->loop, &options, &link->client);
+}
+
+/* Frees links that have ended, and begins a connection if one is due. */
+static int on_timer(void *data)
+{
+	struct source *source = data;
+	struct link *free_one = NULL;
+
+	for (size_t i = 0; i < SOURCE_LANES; i++) {
+		struct link *link = &source->links[i];
+
+		if (link->client && link->ended)
+			free_link(source, link);
+		if (!link->client)
+			free_one = link;
+	}
+	if (!source->connecting || !free_one)
+		return 0;
+	source->connecting = false;
+	return connect_link(source, free_one);
+}
+
+/* The connection is old: a new one is to take its place. */
+static int on_age(void *data)
+{
+	struct source *source = data;
+
+	if (source->closing || source->connecting)
+		return 0;
+	source->connecting = true;
+	set_timer(source, 0);
+	return 0;
+}
+
+/* The new link is ready: those that it replaces are closed. */
+static int replace_others(struct source *source, const struct link *by)
+{
+	for (size_t i = 0; i < SOURCE_LANES; i++) {
+		struct link *link = &source->links[i];
+		int r;
+
+		if (link == by || !is_alive(link) || link->replaced)
+			continue;
+		link->replaced = true;
+		r = client_close(link->client, CLOSE_NORMAL, NULL);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int on_opened(void *data)
+{
+	struct link *link = data;
+	struct source *source = link->source;
+	int r;
+
+	link->opened = true;
+	link->opened_ns = clock_monotonic_ns();
+	source->counters.opened++;
+	if (source->options.connection_age_ns > 0)
+		loop_timer_set(source->loop, &source->age_timer,
+			       link->opened_ns + source->options.connection_age_ns);
+	r = source->options.handler->opened(source->options.data, &link->place);
+	return r < 0 ? r : replace_others(source, link);
+}
+
+static size_t on_room(void *data)
+{
+	struct link *link = data;
+
+	return link->source->options.handler->room(link->source->options.data);
+}
+
+static int on_pieces(void *data, struct message_batch *batch)
+{
+	struct link *link = data;
+
+	backoff_reset(&link->source->backoff);
+	return link->source->options.handler->pieces(link->source->options.data, batch);
+}
+
+static int on_flush(void *data)
+{
+	struct link *link = data;
+
+	return link->source->options.handler->flush(link->source->options.data);
+}
+
+/* The wait until the next attempt, or SOURCE_NO_NEXT. */
+static uint64_t back_off(struct source *source)
+{
+	uint64_t wait_ns = backoff_fail(&source->backoff, clock_monotonic_ns(), random_number(), 0);
+
+	return wait_ns == BACKOFF_GIVE_UP ? SOURCE_NO_NEXT : wait_ns;
+}
+
+/* Plans what is to follow on the end of a link. Returns how long until the next attempt. */
+static uint64_t plan_next(struct source *source, const struct link *link,
+			  const struct client_end *end)
+{
+	uint64_t wait_ns;
+
+	if (source->closing || source->connecting || link->replaced || !source->options.reconnect)
+		return SOURCE_NO_NEXT;
+	if (!find_standing(source) && !client_end_is_passing(end))
+		return SOURCE_NO_NEXT;
+	wait_ns = back_off(source);
+	if (wait_ns == SOURCE_NO_NEXT)
+		return SOURCE_NO_NEXT;
+	source->connecting = true;
+	set_timer(source, wait_ns);
+	return wait_ns;
+}
+
+static int on_ended(void *data, const struct client_end *end)
+{
+	struct link *link = data;
+	struct source *source = link->source;
+	struct source_loss loss = {
+		.end = end,
+		.was_open = link->opened,
+		.wanted = link->replaced || source->closing,
+		.open_ns = link->opened ? clock_monotonic_ns() - link->opened_ns : 0,
+	};
+	int r;
+
+	link->ended = true;
+	if (!link->opened)
+		source->counters.failed++;
+	if (!link->replaced)
+		source->end = *end;
+	if (!source->connecting)
+		set_timer(source, 0);
+	loss.next_in_ns = plan_next(source, link, end);
+	r = source->options.handler->lost(source->options.data, &link->place, &loss);
+	if (r < 0 || source->over || source->connecting || has_alive(source))
+		return r;
+	source->over = true;
+	return source->options.handler->ended(source->options.data, source->options.number,
+					      &source->end);
+}
+
+static const struct client_handler client_handler = {
+	.opened = on_opened,
+	.room = on_room,
+	.pieces = on_pieces,
+	.flush = on_flush,
+	.ended = on_ended,
+};
+
+int source_new(struct loop *loop, const struct source_options *options, struct source **ret_source)
+{
+	CLEANUP(source_free) struct source *source = calloc(1, sizeof(*source));
+	int r;
+
+	if (!source)
+		return -ENOMEM;
+	source->options = *options;
+	source->loop = loop;
+	source->timer = (struct loop_timer){.callback = on_timer, .data = source};
+	source->age_timer = (struct loop_timer){.callback = on_age, .data = source};
+	backoff_init(&source->backoff, &options->backoff);
+	r = connect_link(source, &source->links[0]);
+	if (r < 0)
+		return r;
+	*ret_source = TAKE_PTR(source);
+	return 0;
+}
+
+void source_free(struct source *source)
+{
+	if (!source)
+		return;
+	loop_timer_clear(source->loop, &source->timer);
+	loop_timer_clear(source->loop, &source->age_timer);
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		client_free(source->links[i].client);
+	free(source);
+}
+
+int source_close(struct source *source, uint16_t code)
+{
+	bool waiting = source->connecting && !has_alive(source);
+	int r = 0;
+
+	source->closing = true;
+	source->connecting = false;
+	loop_timer_clear(source->loop, &source->age_timer);
+	for (size_t i = 0; r >= 0 && i < SOURCE_LANES; i++)
+		if (is_alive(&source->links[i]))
+			r = client_close(source->links[i].client, code, NULL);
+	if (r < 0 || !waiting || source->over)
+		return r;
+	source->over = true; /* nothing is open that would have an end to tell */
+	return source->options.handler->ended(source->options.data, source->options.number,
+					      &source->end);
+}
+
+int source_resume(struct source *source)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < SOURCE_LANES; i++)
+		if (is_alive(&source->links[i]))
+			r = client_resume(source->links[i].client);
+	return r;
+}
+
+struct source_counters source_counters(const struct source *source)
+{
+	struct source_counters counters = source->counters;
+
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		if (source->links[i].client)
+			counters.wire_bytes += client_counters(source->links[i].client).wire_bytes;
+	return counters;
+}
+
+bool source_is_open(const struct source *source)
+{
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		if (is_alive(&source->links[i]) && source->links[i].opened)
+			return true;
+	return false;
+}
