@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_word(url.target);
 	check_word(url.dial);
 	if (url.target[0] != '/' || strchr(url.target, '#') || strchr(url.host_header, '@') ||
-	    strncmp(url.dial, "http://", 7) != 0)
+	    strncmp(url.dial, url.tls ? "https://" : "http://", url.tls ? 8 : 7) != 0)
 		abort();
 	return 0;
 }

@@ -69,6 +69,13 @@ enum weir_destination {
 	WEIR_TO_STREAM, /* options.stream_fd gets the data as it is captured, before it is sealed */
 };
 
+/* Which addresses of a host are tried. */
+enum weir_family {
+	WEIR_ANY_FAMILY = 0,
+	WEIR_IPV4,
+	WEIR_IPV6,
+};
+
 /* What ended a capture. */
 enum weir_end {
 	WEIR_END_NONE = 0, /* nothing yet */
@@ -99,12 +106,27 @@ struct weir_stats {
 };
 
 struct weir_capture_options {
-	const char *url;	    /* ws://HOST[:PORT][/PATH][?QUERY] */
+	const char *url;	    /* ws[s]://HOST[:PORT][/PATH][?QUERY] */
 	const char *const *headers; /* "Name: value", added to the request */
 	size_t header_count;
 	const char *const *sends; /* text messages to send once connected */
 	size_t send_count;
 	uint64_t connect_timeout_ns; /* 30 s */
+
+	const char *cacert;	  /* who is trusted with wss://, in place of the system's store; */
+	const char *cert;	  /* our own certificate; each a PEM file, */
+	const char *key;	  /* with its key in the same file, or in this one, */
+	const char *key_password; /* which this opens, if it is encrypted */
+	bool insecure;		  /* take any certificate: whoever is in between can read all */
+
+	const char *proxy; /* [SCHEME://]HOST[:PORT], a scheme of http, https, socks5 or socks5h;
+			      NULL: as the environment says; "": none */
+	const char
+		*proxy_user; /* "USER:PASSWORD": not in `proxy`, but it may be in the environment */
+	const char *no_proxy; /* hosts to reach without it; NULL: as the environment says */
+
+	const char *unix_socket; /* a path, or "@NAME": dialled in place of host and port */
+	enum weir_family family;
 
 	const char *spool;  /* a directory to keep the spool in, made when it is missing; NULL: a */
 	const char *dir;    /* temporary one in here (tempfile_gettempdir()), whose name begins */

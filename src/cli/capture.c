@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/program.h"
 #include "cli/say.h"
+#include "cli/secret.h"
 #include "monitor/status.h"
 
 #include <errno.h>
@@ -36,8 +37,9 @@ enum status_kind {
 struct run {
 	struct weir_capture_options options;
 	struct argument_list headers, sends;
-	const char *status;
-	bool keep;
+	const char *status, *key_password_file, *key_password_env, *proxy_user_file;
+	char *key_password, *proxy_user;
+	bool keep, ipv4, ipv6;
 	enum status_kind kind;
 	struct status_mark mark;
 	struct weir_capture *capture;
@@ -199,6 +201,15 @@ static void report(struct run *run, enum weir_outcome outcome)
 		report_spool(run, names.spool);
 }
 
+static void say_insecure(const char *url)
+{
+	if (strncmp(url, "wss:", 4) == 0)
+		say_error(
+			"--insecure: whose certificate %s has is not checked, so anybody in between "
+			"can read and change everything",
+			url);
+}
+
 /* Runs a capture whose options are complete. Returns the exit code. */
 static int capture(struct run *run)
 {
@@ -209,6 +220,8 @@ static int capture(struct run *run)
 		return WEIR_STORAGE;
 	}
 	if (outcome == WEIR_DONE) {
+		if (run->options.insecure)
+			say_insecure(weir_capture_url(run->capture));
 		stopping = run->capture;
 		catch_signals();
 		outcome = weir_capture_run(run->capture);
@@ -224,7 +237,7 @@ static int check_url(int count, char *const *urls)
 	if (count == 1)
 		return 0;
 	if (count == 0)
-		say_error("which URL? One is to be named: ws://HOST[:PORT][/PATH]");
+		say_error("which URL? One is to be named: ws[s]://HOST[:PORT][/PATH]");
 	else
 		say_error("\"%s\" is one URL too many: one source is captured at a time; the "
 			  "COMMAND stands behind --",
@@ -262,6 +275,26 @@ static int parse(struct run *run, int argc, char **argv, int *ret_rest)
 		 "add a header, \"Name: value\"; may be repeated"},
 		{"connect-timeout", ARGUMENT_TIME, &o->connect_timeout_ns, "TIME",
 		 "give up connecting after TIME (30s)"},
+		{"cacert", ARGUMENT_PATH, &o->cacert, "FILE",
+		 "wss: trust the authorities in FILE, and no others"},
+		{"cert", ARGUMENT_PATH, &o->cert, "FILE", "wss: our own certificate"},
+		{"key", ARGUMENT_PATH, &o->key, "FILE", "its key, if not in the same file"},
+		{"key-password-file", ARGUMENT_PATH, &run->key_password_file, "FILE",
+		 "what the key is encrypted with, one line"},
+		{"key-password-env", ARGUMENT_PATH, &run->key_password_env, "NAME",
+		 "the same from the environment variable NAME"},
+		{"insecure", ARGUMENT_FLAG, &o->insecure, NULL,
+		 "wss: do not check whose certificate the server has"},
+		{"proxy", ARGUMENT_TEXT, &o->proxy, "URL",
+		 "go through this proxy (as the environment says; \"\": none)"},
+		{"proxy-user-file", ARGUMENT_PATH, &run->proxy_user_file, "FILE",
+		 "with what this file holds, one line USER:PASSWORD"},
+		{"no-proxy", ARGUMENT_TEXT, &o->no_proxy, "HOSTS",
+		 "but not to these hosts, separated by commas"},
+		{"unix-socket", ARGUMENT_PATH, &o->unix_socket, "PATH",
+		 "connect to this socket (@NAME: an abstract one)"},
+		{"ipv4", ARGUMENT_FLAG, &run->ipv4, NULL, "use IPv4 addresses only"},
+		{"ipv6", ARGUMENT_FLAG, &run->ipv6, NULL, "use IPv6 addresses only"},
 		{"status", ARGUMENT_TEXT, &run->status, "WHAT",
 		 "auto, live, summary, json or none, on standard error"},
 	};
@@ -285,8 +318,36 @@ static int parse(struct run *run, int argc, char **argv, int *ret_rest)
 
 static void run_donep(struct run *run)
 {
+	secret_free(run->key_password);
+	secret_free(run->proxy_user);
 	argument_list_donep(&run->headers);
 	argument_list_donep(&run->sends);
+}
+
+static int choose_connection(struct run *run)
+{
+	struct weir_capture_options *options = &run->options;
+
+	if (run->ipv4 && run->ipv6) {
+		say_error("--ipv4 and --ipv6 exclude each other; without them, both are tried");
+		return WEIR_USAGE;
+	}
+	options->family = run->ipv4 ? WEIR_IPV4 : run->ipv6 ? WEIR_IPV6 : WEIR_ANY_FAMILY;
+	if (run->key_password_file && run->key_password_env) {
+		say_error("--key-password-file and --key-password-env: one of them is enough");
+		return WEIR_USAGE;
+	}
+	if (run->key_password_file)
+		run->key_password = secret_read("--key-password-file", run->key_password_file);
+	else if (run->key_password_env)
+		run->key_password = secret_take("--key-password-env", run->key_password_env);
+	if (run->proxy_user_file)
+		run->proxy_user = secret_read("--proxy-user-file", run->proxy_user_file);
+	options->key_password = run->key_password;
+	options->proxy_user = run->proxy_user;
+	if ((run->key_password_file || run->key_password_env) && !run->key_password)
+		return WEIR_USAGE;
+	return run->proxy_user_file && !run->proxy_user ? WEIR_USAGE : 0;
 }
 
 int command_capture(int argc, char **argv)
@@ -305,6 +366,8 @@ int command_capture(int argc, char **argv)
 	code = check_url(separator - rest, argv + rest);
 	if (code == 0)
 		code = choose_status(&run);
+	if (code == 0)
+		code = choose_connection(&run);
 	if (code == 0)
 		code = choose_destination(&run, separator < argc ? argv + separator + 1 : NULL);
 	if (code != 0)

@@ -41,7 +41,7 @@ static int set_up(struct weir_capture *capture)
 	return loop_add(capture->loop, &capture->stop_source, capture->stop_fd, EPOLLIN);
 }
 
-/* Reads the URL, and makes the form of it that may be shown. */
+/* Reads the URL, makes the form of it that may be shown, and finds the way to it. */
 static int set_url(struct weir_capture *capture)
 {
 	int r = url_parse(capture->options.url, &capture->url);
@@ -53,12 +53,10 @@ static int set_url(struct weir_capture *capture)
 			  url_error_text((enum url_error)r));
 		return 0;
 	}
-	if (asprintf(&capture->shown_url, "ws://%s%.*s", capture->url.host_header,
-		     (int)strcspn(capture->url.target, "?"), capture->url.target) < 0) {
-		capture->shown_url = NULL;
-		return -ENOMEM;
-	}
-	return 0;
+	capture->shown_url = url_format_shown(&capture->url);
+	return capture->shown_url ? route_set(&capture->route, &capture->options, &capture->url,
+					      &capture->fault)
+				  : -ENOMEM;
 }
 
 enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
@@ -92,6 +90,7 @@ static int start(struct weir_capture *capture)
 {
 	struct client_options client = {
 		.url = &capture->url,
+		.transport = &capture->route.transport,
 		.headers = capture->options.headers,
 		.header_count = capture->options.header_count,
 		.sends = capture->options.sends,
@@ -217,6 +216,7 @@ void weir_capture_free(struct weir_capture *capture)
 	spool_free(capture->spool);
 	loop_free(capture->loop);
 	url_done(&capture->url);
+	route_done(&capture->route);
 	free(capture->shown_url);
 	free(capture);
 }

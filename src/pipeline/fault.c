@@ -22,22 +22,55 @@ void fault_set(struct fault *fault, enum weir_outcome outcome, const char *forma
 	va_end(arguments);
 }
 
+/* What is said of a connection that was not made: what failed, and behind libcurl's words what can
+ * be done. */
+static const struct {
+	const char *what, *advice;
+} dial_words[] = {
+	[TRANSPORT_RESOLVE] = {"the host name cannot be resolved",
+			       "; check its spelling and the network"},
+	[TRANSPORT_CONNECT] = {"nobody answers there", "; is the server running?"},
+	[TRANSPORT_BROKEN] = {"the connection broke while it was being made", ""},
+	[TRANSPORT_UNTRUSTED] = {"the certificate of the server is not to be trusted",
+				 "; --cacert names a file with an authority of your own"},
+	[TRANSPORT_TLS] =
+		{"the TLS handshake failed",
+		 "; TLS 1.2 or later is wanted, and perhaps a certificate of ours (--cert)"},
+	[TRANSPORT_TLS_FILE] = {"a file for TLS cannot be used",
+				"; check --cacert, --cert and --key, and the password of the key"},
+	[TRANSPORT_PROXY_RESOLVE] = {"the name of the proxy cannot be resolved",
+				     "; check --proxy and the environment"},
+	[TRANSPORT_PROXY_CONNECT] = {"nobody answers at the proxy",
+				     "; check --proxy and the environment"},
+	[TRANSPORT_PROXY_AUTH] = {"the proxy wants a user and password, or others",
+				  "; --proxy-user-file names a file with them"},
+	[TRANSPORT_PROXY_REFUSED] = {"the proxy refuses this connection",
+				     "; ask who runs it, or go around it with --no-proxy"},
+	[TRANSPORT_PROXY_FAILED] = {"the proxy could not connect to the server", ""},
+	[TRANSPORT_PROXY_TLS] = {"no encrypted connection with the proxy",
+				 "; --cacert names a file with an authority of your own"},
+	[TRANSPORT_OTHER] = {"libcurl cannot do it", ""},
+};
+
 static void set_dial(struct fault *fault, const char *url, const struct client_end *end)
 {
-	switch (end->transport_error) {
-	case TRANSPORT_RESOLVE:
-		fault_set(fault, WEIR_NOT_CONNECTED,
-			  "cannot connect to %s: the host name cannot be resolved (%s); check its "
-			  "spelling and the network",
-			  url, end->detail);
-		break;
-	case TRANSPORT_CONNECT:
-		fault_set(fault, WEIR_NOT_CONNECTED,
-			  "cannot connect to %s: nobody answers there (%s); is the server running?",
-			  url, end->detail);
-		break;
+	fault_set(fault, WEIR_NOT_CONNECTED, "cannot connect to %s: %s (%s)%s", url,
+		  dial_words[end->transport_error].what, end->detail,
+		  dial_words[end->transport_error].advice);
+}
+
+/* Why a stream ended, in plain words where the system's would mislead. */
+static const char *stream_error(int error)
+{
+	switch (error) {
+	case 0:
+		return "the server ended the stream without a Close";
+	case -EKEYREJECTED:
+		return "the server wants a certificate that it trusts; --cert names ours";
+	case -EPROTO:
+		return "what came cannot be decrypted";
 	default:
-		fault_set(fault, WEIR_NOT_CONNECTED, "cannot connect to %s: %s", url, end->detail);
+		return strerror(-error);
 	}
 }
 
@@ -63,8 +96,7 @@ static void set_refused(struct fault *fault, const char *url, const struct clien
 
 static void set_lost(struct fault *fault, const char *url, const struct client_end *end)
 {
-	const char *why = end->error < 0 ? strerror(-end->error)
-					 : "the server ended the stream without a Close";
+	const char *why = stream_error(end->error);
 
 	if (end->cut)
 		fault_set(
@@ -102,7 +134,7 @@ static void set_connection(struct fault *fault, const char *url, const struct cl
 		return fault_set(fault, WEIR_NOT_CONNECTED,
 				 "no WebSocket at %s: the server hung up during the handshake%s%s",
 				 url, end->error < 0 ? ": " : "",
-				 end->error < 0 ? strerror(-end->error) : "");
+				 end->error < 0 ? stream_error(end->error) : "");
 	case CLIENT_VIOLATED:
 		return fault_set(fault, WEIR_BROKEN,
 				 "%s broke the WebSocket protocol: the server sent %s; what came "

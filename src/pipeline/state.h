@@ -6,6 +6,7 @@
 #include "base/loop.h"
 #include "pipeline/delivery.h"
 #include "pipeline/fault.h"
+#include "pipeline/route.h"
 #include "spool/spool.h"
 #include "websocket/client.h"
 
@@ -20,6 +21,7 @@ struct weir_capture {
 	struct fault fault;
 	struct url url;
 	char *shown_url;
+	struct route route;
 	struct loop *loop;
 	struct spool *spool;
 	struct delivery *delivery;

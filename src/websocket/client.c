@@ -57,7 +57,8 @@ static bool output_waits(const struct client *client)
 /* How far the socket is waited for: always for reading, unless paused; for writing when needed. */
 static int update_events(struct client *client)
 {
-	uint32_t events = (client->paused ? 0u : EPOLLIN) | (output_waits(client) ? EPOLLOUT : 0u);
+	uint32_t events =
+		transport_events(client->transport, !client->paused, output_waits(client));
 
 	if (events == client->events)
 		return 0;
@@ -75,7 +76,7 @@ static int update_events(struct client *client)
 /* Goes on with what is there without waiting for the socket, once everybody else had a turn. */
 static void come_again(struct client *client)
 {
-	if (client->stalled)
+	if (client->stalled || transport_has_more(client->transport))
 		loop_timer_set(client->loop, &client->again, clock_monotonic_ns());
 }
 
@@ -129,6 +130,7 @@ static int settle(struct client *client)
 	if (state >= SESSION_CLOSING && !client->closing) {
 		client->closing = true;
 		client->paused = false;
+		come_again(client);
 		loop_timer_clear(client->loop, &client->liveness_timer);
 		loop_timer_set(client->loop, &client->timer,
 			       clock_monotonic_ns() + CLOSE_TIMEOUT_NS);
@@ -180,9 +182,10 @@ static int read_in(struct client *client)
 		return pause_reading(client);
 	n = transport_receive(client->transport, client->data + client->fill, room);
 	if (n == -EAGAIN)
-		return 0;
+		return update_events(client);
 	if (n <= 0)
 		return on_stream_end(client, (int)n);
+	come_again(client);
 	client->fill += (size_t)n;
 	client->counters.wire_bytes += (size_t)n;
 	liveness_heard(&client->liveness, clock_monotonic_ns(), false);
@@ -365,7 +368,7 @@ int client_new(struct loop *loop, const struct client_options *options, struct c
 	client->again = (struct loop_timer){.callback = on_again, .data = client};
 	r = make_session(client);
 	if (r >= 0)
-		r = transport_new(loop, options->url->dial, on_dialled, client, &client->transport);
+		r = transport_new(loop, options->transport, on_dialled, client, &client->transport);
 	if (r < 0)
 		return r;
 	if (options->connect_timeout_ns > 0)

@@ -25,6 +25,7 @@ struct client_handler {
 };
 
 struct client_options {
+	const struct transport_options *transport; /* how to dial `url` */
 	const struct url *url;
 	const char *const *headers; /* each "Name: value" */
 	size_t header_count;

@@ -43,6 +43,7 @@ bool client_end_is_passing(const struct client_end *end)
 		return end->handshake_error == HANDSHAKE_STATUS &&
 		       status_is_passing(end->response.status);
 	case CLIENT_DIAL:
+		return transport_error_is_passing(end->transport_error);
 	case CLIENT_CLOSE_TIMEOUT:
 	case CLIENT_LOST:
 	case CLIENT_VIOLATED:

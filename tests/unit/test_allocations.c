@@ -198,7 +198,9 @@ static int live_with_a_client(void)
 	struct url url = {.host_header = (char[]){"127.0.0.1:1"},
 			  .target = (char[]){"/"},
 			  .dial = (char[]){"http://127.0.0.1:1/"}};
-	const struct client_options client_options = {.url = &url, .connect_timeout_ns = 1000};
+	const struct transport_options transport = {.url = &url};
+	const struct client_options client_options = {
+		.transport = &transport, .url = &url, .connect_timeout_ns = 1000};
 	struct client *client = NULL;
 	struct loop *loop = NULL;
 	int r = loop_new(&loop);

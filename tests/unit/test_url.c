@@ -1,4 +1,4 @@
-/* ws:// URLs, RFC 6455 section 3.
+/* ws:// and wss:// URLs, RFC 6455 section 3.
  * --wrap: none. */
 #include "test_support.h"
 
@@ -21,6 +21,14 @@ static void test_urls_that_are_taken(void **state)
 		{"ws://h/a%20b?c%23", "h", "/a%20b?c%23", "http://h:80/"},
 		{"ws://h/?a?b/c", "h", "/?a?b/c", "http://h:80/"},
 		{"WS://h/", "h", "/", "http://h:80/"},
+		{"wss://example.com", "example.com", "/", "https://example.com:443/"},
+		{"WSS://h/a?b", "h", "/a?b", "https://h:443/"},
+		{"wss://h:443/", "h", "/", "https://h:443/"},
+		{"wss://h:80/", "h:80", "/", "https://h:80/"},
+		{"ws://h:443/", "h:443", "/", "http://h:443/"},
+		{"wss://[::1]:8443/x", "[::1]:8443", "/x", "https://[::1]:8443/"},
+		{"ws://[fe80::1%25eth0]:81/", "[fe80::1]:81", "/", "http://[fe80::1%25eth0]:81/"},
+		{"wss://[fe80::1%25eth0]/", "[fe80::1]", "/", "https://[fe80::1%25eth0]:443/"},
 	};
 
 	(void)state;
@@ -33,6 +41,8 @@ static void test_urls_that_are_taken(void **state)
 		assert_string_equal(url.host_header, urls[i].host_header);
 		assert_string_equal(url.target, urls[i].target);
 		assert_string_equal(url.dial, urls[i].dial);
+		assert_int_equal(url.tls, strncmp(url.dial, "https", 5) == 0);
+		assert_int_equal(url.port, strtoul(strrchr(url.dial, ':') + 1, NULL, 10));
 	}
 }
 
@@ -48,8 +58,15 @@ static void test_urls_that_are_not(void **state)
 		{"ws:/h", URL_SCHEME},
 		{"ws:h", URL_SCHEME},
 		{" ws://h/", URL_SCHEME},
-		{"wss://h/", URL_TLS},
-		{"WSS://h/", URL_TLS},
+		{"wss:/h/", URL_SCHEME},
+		{"wssx://h/", URL_SCHEME},
+		{"wss://", URL_MALFORMED},
+		{"wss:///x", URL_MALFORMED},
+		{"wss://:443/", URL_MALFORMED},
+		{"wss://h:0/", URL_MALFORMED},
+		{"wss://h/\r\nX: y", URL_MALFORMED},
+		{"wss://h/#x", URL_FRAGMENT},
+		{"wss://user:secret@h/", URL_USER},
 		{"ws://", URL_MALFORMED},
 		{"ws:///x", URL_MALFORMED},
 		{"ws://:80/", URL_MALFORMED},
@@ -105,6 +122,38 @@ static void test_hosts_that_are_not_printable(void **state)
 	}
 }
 
+static void test_what_is_shown(void **state)
+{
+	static const char *const urls[][2] = {
+		{"ws://h", "ws://h/"},
+		{"wss://h:443/a?token=secret", "wss://h/a"},
+		{"wss://[fe80::1%25lo]:1/?secret", "wss://[fe80::1]:1/"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(urls); i++) {
+		CLEANUP(url_done) struct url url = {0};
+		CLEANUP_FREE char *shown = NULL;
+
+		assert_int_equal(url_parse(urls[i][0], &url), 0);
+		shown = url_format_shown(&url);
+		assert_string_equal(shown, urls[i][1]);
+	}
+}
+
+static void test_a_name_longer_than_names_are(void **state)
+{
+	CLEANUP(url_done) struct url url = {0};
+	char text[300] = "ws://";
+
+	(void)state;
+	memset(text + strlen(text), 'a', 255);
+	assert_int_equal(url_parse(text, &url), 0);
+	url_done(&url);
+	text[strlen(text)] = 'a';
+	assert_int_equal(url_parse(text, &url), URL_MALFORMED);
+}
+
 static void test_an_empty_fragment_is_one(void **state)
 {
 	CLEANUP(url_done) struct url url = {0};
@@ -139,6 +188,8 @@ int main(void)
 		cmocka_unit_test(test_urls_that_are_taken),
 		cmocka_unit_test(test_urls_that_are_not),
 		cmocka_unit_test(test_hosts_that_are_not_printable),
+		cmocka_unit_test(test_what_is_shown),
+		cmocka_unit_test(test_a_name_longer_than_names_are),
 		cmocka_unit_test(test_an_empty_fragment_is_one),
 		cmocka_unit_test(test_every_error_has_words),
 		cmocka_unit_test(test_done_twice),
