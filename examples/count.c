@@ -20,8 +20,10 @@ int main(int argc, char **argv)
 {
 	uint64_t total = 0;
 	struct weir_capture *capture;
+	struct weir_source source = {.url = argc > 1 ? argv[1] : "ws://127.0.0.1:9001/"};
 	struct weir_capture_options options = {
-		.url = argc > 1 ? argv[1] : "ws://127.0.0.1:9001/",
+		.sources = &source,
+		.source_count = 1,
 		.to = WEIR_TO_CALLBACK,
 		.on_segment = count,
 		.data = &total,

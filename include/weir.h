@@ -1,8 +1,10 @@
 /* libweir: captures a WebSocket stream into temporary files and hands them on.
  *
  *	struct weir_capture *capture = NULL;
+ *	struct weir_source source = {.url = "ws://127.0.0.1:9001/"};
  *	struct weir_capture_options options = {
- *		.url = "ws://127.0.0.1:9001/",
+ *		.sources = &source,
+ *		.source_count = 1,
  *		.to = WEIR_TO_CALLBACK,
  *		.on_segment = count_lines,
  *	};
@@ -32,6 +34,8 @@ extern "C" {
 #endif
 
 #define WEIR_API __attribute__((visibility("default")))
+
+#define WEIR_SOURCES_MAX 256 /* of one capture */
 
 /* The version of the library, "1.2.3". Never freed. */
 WEIR_API const char *weir_version(void);
@@ -100,18 +104,42 @@ struct weir_stats {
 	uint64_t disk_peak_bytes;  /* the most it ever held */
 	uint64_t cut_bytes;	   /* of a message that the end of the connection tore off */
 	uint16_t close_code;	   /* the server's; 0: none, 1005: a Close without a code */
-	bool connected;
-	bool blocked; /* not reading, until there is room under disk_max */
+	uint64_t connections;	   /* that were opened */
+	uint64_t failures;	   /* attempts that did not become one */
+	size_t connected;	   /* sources that have an open connection now */
+	bool blocked;		   /* not reading, until there is room under disk_max */
 	enum weir_end end;
 };
 
-struct weir_capture_options {
+/* For options of a limit or a time: none, where 0 is a default. */
+#define WEIR_UNLIMITED UINT64_MAX
+
+/* A source: one WebSocket endpoint, and how to talk to it. */
+struct weir_source {
 	const char *url;	    /* ws[s]://HOST[:PORT][/PATH][?QUERY] */
 	const char *const *headers; /* "Name: value", added to the request */
 	size_t header_count;
-	const char *const *sends; /* text messages to send once connected */
+	const char *const *sends; /* text messages to send after each connect */
 	size_t send_count;
-	uint64_t connect_timeout_ns; /* 30 s */
+	uint64_t connect_timeout_ns; /* 30 s, up to the open WebSocket */
+
+	/* Staying connected. A connection is dead when nothing follows on a Ping within its
+	 * time-out, or no message comes within the idle time-out. */
+	uint64_t ping_interval_ns; /* of silence, before a Ping is sent (30 s) */
+	uint64_t pong_timeout_ns;  /* 30 s */
+	uint64_t idle_timeout_ns;  /* none */
+	uint64_t beat_interval_ns; /* how often `beat` is sent as a text message (never) */
+	const char *beat;
+	bool reconnect;		    /* after every end that another attempt may change */
+	uint64_t retry_first_ns;    /* the first wait is at most this (1 s), twice that the next */
+	uint64_t retry_max_ns;	    /* and so on, up to this (60 s); drawn evenly from 0 */
+	uint64_t retry_attempts;    /* give up after so many failures in a row (no limit) */
+	uint64_t retry_time_ns;	    /* or after so long without a message (no limit) */
+	uint64_t connection_age_ns; /* a connection is replaced by a new one at this age (never) */
+
+	/* Limits, beyond which the connection ends with code 1009 or 1008. */
+	uint64_t message_max;	/* bytes of a message, uncompressed (4 GiB) */
+	uint64_t fragments_max; /* frames of a message (16 Mi) */
 
 	const char *cacert;	  /* who is trusted with wss://, in place of the system's store; */
 	const char *cert;	  /* our own certificate; each a PEM file, */
@@ -127,6 +155,22 @@ struct weir_capture_options {
 
 	const char *unix_socket; /* a path, or "@NAME": dialled in place of host and port */
 	enum weir_family family;
+};
+
+/* What became of a connection. Strings and struct are valid during the call alone. */
+struct weir_connection {
+	size_t source;	 /* which one of the sources */
+	const char *url; /* its URL, without the query */
+	bool connected;	 /* it was opened; else it ended, or could not be made */
+	bool wanted;	 /* it ended because we wanted it to */
+	bool retries;	 /* the next attempt comes in `next_in_ns` */
+	uint64_t next_in_ns;
+	const char *message; /* why, for people; "" if there is nothing to complain of */
+};
+
+struct weir_capture_options {
+	const struct weir_source *sources; /* one or more, up to WEIR_SOURCES_MAX */
+	size_t source_count;
 
 	const char *spool;  /* a directory to keep the spool in, made when it is missing; NULL: a */
 	const char *dir;    /* temporary one in here (tempfile_gettempdir()), whose name begins */
@@ -154,11 +198,14 @@ struct weir_capture_options {
 	 * started, −errno. May be NULL. */
 	void (*on_kept)(const struct weir_segment *segment, int wait_status, void *data);
 
+	/* A connection was opened, ended, or could not be made. May be NULL. */
+	void (*on_connection)(const struct weir_connection *connection, void *data);
+
 	/* Called every `tick_ns`. May be NULL. */
 	void (*on_tick)(const struct weir_stats *stats, void *data);
 	uint64_t tick_ns;
 
-	void *data; /* for the three above */
+	void *data; /* for all of them */
 };
 
 struct weir_capture;
@@ -189,8 +236,8 @@ WEIR_API const char *weir_capture_spool(const struct weir_capture *capture);
  * anything. */
 WEIR_API bool weir_capture_spool_exists(const struct weir_capture *capture);
 
-/* The URL without its query, which may hold secrets. */
-WEIR_API const char *weir_capture_url(const struct weir_capture *capture);
+/* The URL of a source without its query, which may hold secrets. "" if there is no such source. */
+WEIR_API const char *weir_capture_url(const struct weir_capture *capture, size_t source);
 
 /* NULL is fine. A temporary spool that holds nothing is removed. */
 WEIR_API void weir_capture_free(struct weir_capture *capture);

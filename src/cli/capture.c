@@ -35,6 +35,8 @@ enum status_kind {
 
 /* What is on the command line, and what is needed while it runs. */
 struct run {
+	struct weir_source source; /* what all sources have in common */
+	struct weir_source *sources;
 	struct weir_capture_options options;
 	struct argument_list headers, sends;
 	const char *status, *key_password_file, *key_password_env, *proxy_user_file;
@@ -183,7 +185,7 @@ static void report(struct run *run, enum weir_outcome outcome)
 	struct weir_stats stats = weir_capture_stats(run->capture);
 	bool exists = weir_capture_spool_exists(run->capture);
 	struct status_names names = {
-		.url = weir_capture_url(run->capture),
+		.url = weir_capture_url(run->capture, 0),
 		.spool = exists ? weir_capture_spool(run->capture) : "",
 		.end = end_names[stats.end],
 	};
@@ -220,8 +222,8 @@ static int capture(struct run *run)
 		return WEIR_STORAGE;
 	}
 	if (outcome == WEIR_DONE) {
-		if (run->options.insecure)
-			say_insecure(weir_capture_url(run->capture));
+		if (run->source.insecure)
+			say_insecure(weir_capture_url(run->capture, 0));
 		stopping = run->capture;
 		catch_signals();
 		outcome = weir_capture_run(run->capture);
@@ -232,23 +234,32 @@ static int capture(struct run *run)
 	return outcome == WEIR_ABORTED ? EXIT_SIGNAL + last_signal : (int)outcome;
 }
 
-static int check_url(int count, char *const *urls)
+/* One source for each URL, all reached in the same way. */
+static int set_urls(struct run *run, int count, char *const *urls)
 {
-	if (count == 1)
-		return 0;
-	if (count == 0)
-		say_error("which URL? One is to be named: ws[s]://HOST[:PORT][/PATH]");
-	else
-		say_error("\"%s\" is one URL too many: one source is captured at a time; the "
-			  "COMMAND stands behind --",
-			  urls[1]);
-	say_hint("see weir capture --help");
-	return WEIR_USAGE;
+	if (count == 0) {
+		say_error("which URL? At least one is to be named: ws[s]://HOST[:PORT][/PATH]");
+		say_hint("see weir capture --help");
+		return WEIR_USAGE;
+	}
+	run->sources = calloc((size_t)count, sizeof(*run->sources));
+	if (!run->sources) {
+		say_error("out of memory");
+		return WEIR_STORAGE;
+	}
+	for (int i = 0; i < count; i++) {
+		run->sources[i] = run->source;
+		run->sources[i].url = urls[i];
+	}
+	run->options.sources = run->sources;
+	run->options.source_count = (size_t)count;
+	return 0;
 }
 
 static int parse(struct run *run, int argc, char **argv, int *ret_rest)
 {
 	struct weir_capture_options *o = &run->options;
+	struct weir_source *s = &run->source;
 	const struct argument arguments[] = {
 		{"dir", ARGUMENT_PATH, &o->dir, "DIR", "make the temporary spool in DIR"},
 		{"prefix", ARGUMENT_TEXT, &o->prefix, "TEXT", "begin its name with TEXT (weir-)"},
@@ -273,25 +284,25 @@ static int parse(struct run *run, int argc, char **argv, int *ret_rest)
 		 "send TEXT once connected; may be repeated"},
 		{"header", ARGUMENT_LIST, &run->headers, "LINE",
 		 "add a header, \"Name: value\"; may be repeated"},
-		{"connect-timeout", ARGUMENT_TIME, &o->connect_timeout_ns, "TIME",
+		{"connect-timeout", ARGUMENT_TIME, &s->connect_timeout_ns, "TIME",
 		 "give up connecting after TIME (30s)"},
-		{"cacert", ARGUMENT_PATH, &o->cacert, "FILE",
+		{"cacert", ARGUMENT_PATH, &s->cacert, "FILE",
 		 "wss: trust the authorities in FILE, and no others"},
-		{"cert", ARGUMENT_PATH, &o->cert, "FILE", "wss: our own certificate"},
-		{"key", ARGUMENT_PATH, &o->key, "FILE", "its key, if not in the same file"},
+		{"cert", ARGUMENT_PATH, &s->cert, "FILE", "wss: our own certificate"},
+		{"key", ARGUMENT_PATH, &s->key, "FILE", "its key, if not in the same file"},
 		{"key-password-file", ARGUMENT_PATH, &run->key_password_file, "FILE",
 		 "what the key is encrypted with, one line"},
 		{"key-password-env", ARGUMENT_PATH, &run->key_password_env, "NAME",
 		 "the same from the environment variable NAME"},
-		{"insecure", ARGUMENT_FLAG, &o->insecure, NULL,
+		{"insecure", ARGUMENT_FLAG, &s->insecure, NULL,
 		 "wss: do not check whose certificate the server has"},
-		{"proxy", ARGUMENT_TEXT, &o->proxy, "URL",
+		{"proxy", ARGUMENT_TEXT, &s->proxy, "URL",
 		 "go through this proxy (as the environment says; \"\": none)"},
 		{"proxy-user-file", ARGUMENT_PATH, &run->proxy_user_file, "FILE",
 		 "with what this file holds, one line USER:PASSWORD"},
-		{"no-proxy", ARGUMENT_TEXT, &o->no_proxy, "HOSTS",
+		{"no-proxy", ARGUMENT_TEXT, &s->no_proxy, "HOSTS",
 		 "but not to these hosts, separated by commas"},
-		{"unix-socket", ARGUMENT_PATH, &o->unix_socket, "PATH",
+		{"unix-socket", ARGUMENT_PATH, &s->unix_socket, "PATH",
 		 "connect to this socket (@NAME: an abstract one)"},
 		{"ipv4", ARGUMENT_FLAG, &run->ipv4, NULL, "use IPv4 addresses only"},
 		{"ipv6", ARGUMENT_FLAG, &run->ipv6, NULL, "use IPv6 addresses only"},
@@ -300,7 +311,7 @@ static int parse(struct run *run, int argc, char **argv, int *ret_rest)
 	};
 	const struct usage usage = {
 		.command = "weir capture",
-		.synopsis = "URL [OPTIONS] [-- COMMAND [ARG...]]",
+		.synopsis = "URL... [OPTIONS] [-- COMMAND [ARG...]]",
 		.summary =
 			"Captures the WebSocket stream at URL into segments, and runs COMMAND for each.\n"
 			"{} in COMMAND stands for the path of the segment's data, which is on standard\n"
@@ -322,17 +333,18 @@ static void run_donep(struct run *run)
 	secret_free(run->proxy_user);
 	argument_list_donep(&run->headers);
 	argument_list_donep(&run->sends);
+	free(run->sources);
 }
 
 static int choose_connection(struct run *run)
 {
-	struct weir_capture_options *options = &run->options;
+	struct weir_source *source = &run->source;
 
 	if (run->ipv4 && run->ipv6) {
 		say_error("--ipv4 and --ipv6 exclude each other; without them, both are tried");
 		return WEIR_USAGE;
 	}
-	options->family = run->ipv4 ? WEIR_IPV4 : run->ipv6 ? WEIR_IPV6 : WEIR_ANY_FAMILY;
+	source->family = run->ipv4 ? WEIR_IPV4 : run->ipv6 ? WEIR_IPV6 : WEIR_ANY_FAMILY;
 	if (run->key_password_file && run->key_password_env) {
 		say_error("--key-password-file and --key-password-env: one of them is enough");
 		return WEIR_USAGE;
@@ -343,8 +355,8 @@ static int choose_connection(struct run *run)
 		run->key_password = secret_take("--key-password-env", run->key_password_env);
 	if (run->proxy_user_file)
 		run->proxy_user = secret_read("--proxy-user-file", run->proxy_user_file);
-	options->key_password = run->key_password;
-	options->proxy_user = run->proxy_user;
+	source->key_password = run->key_password;
+	source->proxy_user = run->proxy_user;
 	if ((run->key_password_file || run->key_password_env) && !run->key_password)
 		return WEIR_USAGE;
 	return run->proxy_user_file && !run->proxy_user ? WEIR_USAGE : 0;
@@ -363,20 +375,20 @@ int command_capture(int argc, char **argv)
 	code = parse(&run, separator, argv, &rest);
 	if (code != ARGUMENTS_OK)
 		return code;
-	code = check_url(separator - rest, argv + rest);
-	if (code == 0)
-		code = choose_status(&run);
+	code = choose_status(&run);
 	if (code == 0)
 		code = choose_connection(&run);
 	if (code == 0)
 		code = choose_destination(&run, separator < argc ? argv + separator + 1 : NULL);
 	if (code != 0)
 		return code;
-	run.options.url = argv[rest];
-	run.options.headers = run.headers.items;
-	run.options.header_count = run.headers.count;
-	run.options.sends = run.sends.items;
-	run.options.send_count = run.sends.count;
+	run.source.headers = run.headers.items;
+	run.source.header_count = run.headers.count;
+	run.source.sends = run.sends.items;
+	run.source.send_count = run.sends.count;
+	code = set_urls(&run, separator - rest, argv + rest);
+	if (code != 0)
+		return code;
 	run.options.on_tick = run.kind == STATUS_LIVE ? on_tick : NULL;
 	run.options.data = &run;
 	return capture(&run);

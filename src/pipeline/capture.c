@@ -41,24 +41,6 @@ static int set_up(struct weir_capture *capture)
 	return loop_add(capture->loop, &capture->stop_source, capture->stop_fd, EPOLLIN);
 }
 
-/* Reads the URL, makes the form of it that may be shown, and finds the way to it. */
-static int set_url(struct weir_capture *capture)
-{
-	int r = url_parse(capture->options.url, &capture->url);
-
-	if (r < 0)
-		return r;
-	if (r > 0) {
-		fault_set(&capture->fault, WEIR_USAGE, "the URL %s",
-			  url_error_text((enum url_error)r));
-		return 0;
-	}
-	capture->shown_url = url_format_shown(&capture->url);
-	return capture->shown_url ? route_set(&capture->route, &capture->options, &capture->url,
-					      &capture->fault)
-				  : -ENOMEM;
-}
-
 enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
 				   struct weir_capture **ret_capture)
 {
@@ -75,7 +57,7 @@ enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
 	capture->age_timer = (struct loop_timer){.callback = events_age, .data = capture};
 	capture->tick_timer = (struct loop_timer){.callback = events_tick, .data = capture};
 	capture->duration_timer = (struct loop_timer){.callback = events_duration, .data = capture};
-	r = capture->fault.outcome == WEIR_DONE ? set_url(capture) : 0;
+	r = capture->fault.outcome == WEIR_DONE ? inflow_init(capture) : 0;
 	if (r >= 0 && capture->fault.outcome == WEIR_DONE)
 		r = set_up(capture);
 	if (r < 0)
@@ -88,17 +70,6 @@ enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
 /* Begins to connect, and sets the timers. */
 static int start(struct weir_capture *capture)
 {
-	struct client_options client = {
-		.url = &capture->url,
-		.transport = &capture->route.transport,
-		.headers = capture->options.headers,
-		.header_count = capture->options.header_count,
-		.sends = capture->options.sends,
-		.send_count = capture->options.send_count,
-		.connect_timeout_ns = capture->options.connect_timeout_ns,
-		.handler = &events_of_client,
-		.data = capture,
-	};
 	int r;
 
 	capture->started_ns = clock_monotonic_ns();
@@ -108,7 +79,7 @@ static int start(struct weir_capture *capture)
 	if (capture->options.duration_ns > 0)
 		loop_timer_set(capture->loop, &capture->duration_timer,
 			       capture->started_ns + capture->options.duration_ns);
-	r = client_new(capture->loop, &client, &capture->client);
+	r = inflow_start(capture);
 	return r < 0 ? r : events_kick(capture);
 }
 
@@ -166,8 +137,7 @@ struct weir_stats weir_capture_stats(const struct weir_capture *capture)
 
 	if (stats.elapsed_ns == 0 && capture->started_ns > 0)
 		stats.elapsed_ns = clock_monotonic_ns() - capture->started_ns;
-	if (capture->client)
-		stats.wire_bytes = client_counters(capture->client).wire_bytes;
+	inflow_count(capture, &stats);
 	if (!capture->spool)
 		return stats;
 	counters = spool_counters(capture->spool);
@@ -197,16 +167,20 @@ bool weir_capture_spool_exists(const struct weir_capture *capture)
 	return capture->spool && !capture->removed;
 }
 
-const char *weir_capture_url(const struct weir_capture *capture)
+const char *weir_capture_url(const struct weir_capture *capture, size_t source)
 {
-	return capture->shown_url ? capture->shown_url : "";
+	const char *url = NULL;
+
+	if (capture->inlets && source < capture->options.source_count)
+		url = capture->inlets[source].endpoint.shown_url;
+	return url ? url : "";
 }
 
 void weir_capture_free(struct weir_capture *capture)
 {
 	if (!capture)
 		return;
-	client_free(capture->client);
+	inflow_done(capture);
 	delivery_free(capture->delivery);
 	if (capture->loop)
 		loop_remove(capture->loop, &capture->stop_source);
@@ -215,8 +189,5 @@ void weir_capture_free(struct weir_capture *capture)
 		spool_remove(capture->spool);
 	spool_free(capture->spool);
 	loop_free(capture->loop);
-	url_done(&capture->url);
-	route_done(&capture->route);
-	free(capture->shown_url);
 	free(capture);
 }

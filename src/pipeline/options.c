@@ -3,34 +3,21 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
-#include "base/utf8.h"
 #include "spool/spool.h"
 
-#include <string.h>
-
-#define CONNECT_TIMEOUT_NS (30 * NS_PER_S)
 #define SEGMENT_BYTES MIB(64)
 #define TICK_NS NS_PER_S
 
 static void check(const struct weir_capture_options *options, struct fault *fault)
 {
-	if (!options->url)
+	if (!options->sources || options->source_count == 0)
 		fault_set(fault, WEIR_USAGE, "there is no URL");
+	if (options->source_count > WEIR_SOURCES_MAX)
+		fault_set(fault, WEIR_USAGE, "there are more than %d URLs", WEIR_SOURCES_MAX);
 	if (options->to == WEIR_TO_CALLBACK && !options->on_segment)
 		fault_set(fault, WEIR_USAGE, "there is no callback for segments");
 	if (options->to == WEIR_TO_COMMAND && (!options->command || !options->command[0]))
 		fault_set(fault, WEIR_USAGE, "there is no command for segments");
-	for (size_t i = 0; i < options->header_count; i++)
-		if (!handshake_header_is_valid(options->headers[i]))
-			fault_set(fault, WEIR_USAGE,
-				  "--header takes \"Name: value\" on one line, and none of the "
-				  "headers that the WebSocket handshake itself sets");
-	for (size_t i = 0; i < options->send_count; i++) {
-		const char *text = options->sends[i];
-
-		if (utf8_validate(UTF8_WHOLE, (const uint8_t *)text, strlen(text)) != UTF8_WHOLE)
-			fault_set(fault, WEIR_USAGE, "--send takes text in UTF-8");
-	}
 	if (options->disk_max > 0 && options->disk_max < SPOOL_DISK_MAX_MIN)
 		fault_set(fault, WEIR_USAGE, "--disk-max must be at least 4MiB");
 	if (options->spool && (options->dir || options->prefix || options->suffix))
@@ -46,8 +33,6 @@ struct weir_capture_options options_complete(const struct weir_capture_options *
 	struct weir_capture_options complete = *options;
 
 	check(options, fault);
-	if (complete.connect_timeout_ns == 0)
-		complete.connect_timeout_ns = CONNECT_TIMEOUT_NS;
 	if (complete.segment_bytes == 0)
 		complete.segment_bytes = SEGMENT_BYTES;
 	if (complete.tick_ns == 0)

@@ -24,7 +24,7 @@ static bool is_empty(const char *text)
 	return text && !*text;
 }
 
-static void check_lines(const struct weir_capture_options *options, struct fault *fault)
+static void check_lines(const struct weir_source *options, struct fault *fault)
 {
 	const char *const texts[] = {
 		options->cacert,     options->cert,	options->key,	      options->key_password,
@@ -37,7 +37,7 @@ static void check_lines(const struct weir_capture_options *options, struct fault
 				  "no option of the connection may have a line break in it");
 }
 
-static void check_tls(const struct weir_capture_options *options, struct fault *fault)
+static void check_tls(const struct weir_source *options, struct fault *fault)
 {
 	if (options->key && !options->cert)
 		fault_set(fault, WEIR_USAGE, "--key belongs to a certificate: --cert names it");
@@ -52,7 +52,7 @@ static void check_tls(const struct weir_capture_options *options, struct fault *
 		fault_set(fault, WEIR_USAGE, "--cacert, --cert and --key take the path of a file");
 }
 
-static void check_unix_socket(const struct weir_capture_options *options, struct fault *fault)
+static void check_unix_socket(const struct weir_source *options, struct fault *fault)
 {
 	const char *path = options->unix_socket;
 
@@ -126,8 +126,8 @@ static int set_user(struct route *route, const char *user, struct fault *fault)
 	return MIN(r, 0);
 }
 
-int route_set(struct route *route, const struct weir_capture_options *options,
-	      const struct url *url, struct fault *fault)
+int route_set(struct route *route, const struct weir_source *options, const struct url *url,
+	      struct fault *fault)
 {
 	int r = 0;
 

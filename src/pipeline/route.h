@@ -12,8 +12,8 @@ struct route {
 
 /* What cannot be right is noted as a fault with WEIR_USAGE. `options` and `url` must outlive the
  * route. Errors: −ENOMEM. */
-int route_set(struct route *route, const struct weir_capture_options *options,
-	      const struct url *url, struct fault *fault);
+int route_set(struct route *route, const struct weir_source *options, const struct url *url,
+	      struct fault *fault);
 void route_done(struct route *route);
 
 #endif

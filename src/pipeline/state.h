@@ -1,31 +1,39 @@
-/* What a running capture is made of: shared by capture.c, which begins and ends it, and events.c,
- * which is everything in between. */
+/* What a running capture is made of: shared by capture.c, which begins and ends it, inflow.c, which
+ * is between the sources and the spool, and events.c, which is everything else in between. */
 #ifndef WEIR_PIPELINE_STATE_H
 #define WEIR_PIPELINE_STATE_H
 
 #include "base/loop.h"
 #include "pipeline/delivery.h"
+#include "pipeline/endpoint.h"
 #include "pipeline/fault.h"
-#include "pipeline/route.h"
+#include "pipeline/intake.h"
 #include "spool/spool.h"
-#include "websocket/client.h"
+#include "websocket/source.h"
 
 enum phase {
 	RUNNING,  /* messages are captured */
-	STOPPING, /* enough was captured, or it failed: the WebSocket is being closed */
+	STOPPING, /* enough was captured, or it failed: the WebSockets are being closed */
 	ENDING,	  /* there is no connection any more; what is sealed is being handed on */
+};
+
+/* One source of a capture. */
+struct inlet {
+	struct endpoint endpoint;
+	struct source *source;
+	uint64_t lost_ns; /* since when it has no open connection, after it had one; 0: it has */
 };
 
 struct weir_capture {
 	struct weir_capture_options options;
 	struct fault fault;
-	struct url url;
-	char *shown_url;
-	struct route route;
+	struct inlet *inlets; /* options.source_count */
+	size_t inlets_running;
+	struct intake *intake; /* NULL where there is one connection at a time */
+	uint32_t connections;  /* begun in this run */
 	struct loop *loop;
 	struct spool *spool;
 	struct delivery *delivery;
-	struct client *client;
 	enum phase phase;
 	bool aborted, removed;
 	uint64_t stops; /* calls of weir_capture_stop() */
@@ -37,10 +45,30 @@ struct weir_capture {
 	struct weir_stats stats;	    /* what no module counts */
 };
 
-extern const struct client_handler events_of_client;
+/* Makes inlets of the options. Errors: −ENOMEM; what cannot be right is a fault. */
+int inflow_init(struct weir_capture *capture);
+void inflow_done(struct weir_capture *capture);
+
+/* All sources at once: they begin to connect, are closed, go on after there was no room. */
+int inflow_start(struct weir_capture *capture);
+int inflow_close(struct weir_capture *capture, uint16_t close_code);
+int inflow_resume(struct weir_capture *capture);
+
+/* Adds what the sources counted. */
+void inflow_count(const struct weir_capture *capture, struct weir_stats *stats);
+
+/* Ends the capture of messages; the rest follows from the ends of the connections. */
+int events_end(struct weir_capture *capture, enum weir_end end, uint16_t close_code);
+int events_fail_storage(struct weir_capture *capture, int error);
+
+/* All sources have ended. */
+int events_ran_dry(struct weir_capture *capture);
 
 /* Begins the work that was left by an earlier run, or became possible. */
 int events_kick(struct weir_capture *capture);
+
+/* The open segment is to be sealed when it is old enough. */
+void events_watch_age(struct weir_capture *capture);
 
 /* Callbacks; their data is the capture. */
 int events_progress(void *data, int stream_error, int spool_error); /* a delivery_progress */

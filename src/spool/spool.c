@@ -209,7 +209,7 @@ int spool_add_event(struct spool *spool, const struct spool_event *event)
 {
 	struct format_entry entry = {
 		.length = event->value,
-		.time_ns = clock_realtime_ns(),
+		.time_ns = event->time_ns > 0 ? event->time_ns : clock_realtime_ns(),
 		.kind = (uint8_t)event->kind,
 		.flags = event->flags,
 		.source = event->source,

@@ -46,9 +46,9 @@ struct spool_event {
 	uint16_t source;
 	uint16_t connection;
 	uint64_t value;
+	uint64_t time_ns; /* 0: now */
 };
 
-/* Adds an event, as of now. */
 int spool_add_event(struct spool *spool, const struct spool_event *event);
 
 /* Writes what was appended; with it, it is captured. After an error of this or of the two above,

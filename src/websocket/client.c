@@ -271,7 +271,7 @@ static int on_timeout(void *data)
 	}
 }
 
-static int on_opened(void *data)
+static int on_opened(void *data, uint64_t time_ns)
 {
 	struct client *client = data;
 	const struct client_options *options = &client->options;
@@ -286,7 +286,7 @@ static int on_opened(void *data)
 		if (r < 0)
 			return r;
 	}
-	return options->handler->opened(options->data);
+	return options->handler->opened(options->data, time_ns);
 }
 
 static size_t on_room(void *data)

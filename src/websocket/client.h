@@ -12,8 +12,8 @@
 /* What the client tells its owner. An error (−errno) that one of them returns ends loop_run(). None
  * of them may free the client. */
 struct client_handler {
-	/* The upgrade was accepted. */
-	int (*opened)(void *data);
+	/* The upgrade was accepted, by what came at `time_ns`. */
+	int (*opened)(void *data, uint64_t time_ns);
 	/* How many bytes may be received now. 0 pauses the client until client_resume(). */
 	size_t (*room)(void *data);
 	/* Pieces in order, in memory that stays as it is until the next flush. */

@@ -198,7 +198,7 @@ int session_take(struct session *session, uint8_t *free, uint8_t *data, size_t s
 		at = (size_t)upgrade(session, data, size);
 		if (at > 0) {
 			session->state = SESSION_OPEN;
-			r = session->options.handler->opened(session->options.data);
+			r = session->options.handler->opened(session->options.data, time_ns);
 		}
 	}
 	if (r >= 0 && (session->state == SESSION_OPEN || session->state == SESSION_CLOSING))

@@ -20,8 +20,8 @@ enum session_state {
 /* What is told while received bytes are taken. An error (−errno) that one of them returns is that
  * of session_take(). They may send and close, and not free the session. */
 struct session_handler {
-	/* The upgrade was accepted. */
-	int (*opened)(void *data);
+	/* The upgrade was accepted, by what came at `time_ns`. */
+	int (*opened)(void *data, uint64_t time_ns);
 	/* How many bytes of messages may be made now; 0 stalls the session. */
 	size_t (*room)(void *data);
 	/* Pieces in order, in memory that stays as it is until the next flush. */

@@ -149,7 +149,7 @@ static int replace_others(struct source *source, const struct link *by)
 	return 0;
 }
 
-static int on_opened(void *data)
+static int on_opened(void *data, uint64_t time_ns)
 {
 	struct link *link = data;
 	struct source *source = link->source;
@@ -161,7 +161,7 @@ static int on_opened(void *data)
 	if (source->options.connection_age_ns > 0)
 		loop_timer_set(source->loop, &source->age_timer,
 			       link->opened_ns + source->options.connection_age_ns);
-	r = source->options.handler->opened(source->options.data, &link->place);
+	r = source->options.handler->opened(source->options.data, &link->place, time_ns);
 	return r < 0 ? r : replace_others(source, link);
 }
 

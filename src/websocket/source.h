@@ -29,7 +29,7 @@ struct source_loss {
 /* What the source tells its owner. An error (−errno) that one of them returns ends loop_run(). None
  * of them may free the source. */
 struct source_handler {
-	int (*opened)(void *data, const struct source_place *place);
+	int (*opened)(void *data, const struct source_place *place, uint64_t time_ns);
 	size_t (*room)(void *data);
 	int (*pieces)(void *data, struct message_batch *batch);
 	int (*flush)(void *data);

@@ -23,7 +23,6 @@ BAD_CAPTURES = {
     "unknown option with value": (["--no-such=1"], "--no-such"),
     "unknown short option": (["-z"], "-z"),
     "abbreviated option": (["--seg", "1"], "--seg"),
-    "two URLs": ([URL], URL),
     "second spool": (["--spool", "a", "--spool", "b"], "--spool"),
     "spool and prefix": (["--spool", "a", "--prefix", "b"], "--prefix"),
     "spool and suffix": (["--spool", "a", "--suffix", "b"], "--suffix"),

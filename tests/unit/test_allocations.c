@@ -220,8 +220,12 @@ static void test_a_client(void **state)
 
 static int live_with_a_capture(void)
 {
-	const struct weir_capture_options capture_options = {
-		.url = "ws://127.0.0.1:1/", .dir = scratch, .to = WEIR_TO_STREAM, .stream_fd = 1};
+	const struct weir_source source = {.url = "ws://127.0.0.1:1/"};
+	const struct weir_capture_options capture_options = {.sources = &source,
+							     .source_count = 1,
+							     .dir = scratch,
+							     .to = WEIR_TO_STREAM,
+							     .stream_fd = 1};
 	struct weir_capture *capture = NULL;
 	enum weir_outcome outcome = weir_capture_new(&capture_options, &capture);
 

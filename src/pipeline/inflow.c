@@ -1,0 +1,335 @@
+/*
+ * What comes from the sources goes into the spool: messages up to the limits of the capture, and
+ * what became of the connections, as events. One source that is lost is no reason for another one
+ * to stop; the capture runs dry when all of them have ended.
+ */
+#include "pipeline/state.h"
+
+#include "base/clock.h"
+#include "websocket/close.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The spool is at its cap. Whatever is captured can only make room once it is sealed. */
+static size_t make_room(struct weir_capture *capture)
+{
+	int r = spool_in_message(capture->spool) ? 0 : spool_seal(capture->spool);
+	size_t room;
+
+	if (r >= 0)
+		r = delivery_kick(capture->delivery);
+	if (r < 0) {
+		events_fail_storage(capture, r);
+		return SIZE_MAX;
+	}
+	room = spool_room(capture->spool);
+	if (room > 0 || !delivery_is_idle(capture->delivery))
+		return room;
+	fault_set(&capture->fault, WEIR_STORAGE,
+		  "the spool %s is at its --disk-max and nothing that it holds will be processed; "
+		  "raise --disk-max, or process what is there",
+		  spool_path(capture->spool));
+	events_end(capture, WEIR_END_FAILURE, CLOSE_INTERNAL);
+	return SIZE_MAX;
+}
+
+/* What waits to become a message that is whole will need its room too. */
+static size_t on_room(void *data)
+{
+	struct weir_capture *capture = data;
+	size_t reserved = capture->intake ? intake_reserved(capture->intake) : 0;
+	size_t room = spool_room(capture->spool);
+
+	if (room <= reserved)
+		room = make_room(capture);
+	room = room > reserved ? room - reserved : 0;
+	capture->stats.blocked = room == 0;
+	return room;
+}
+
+static bool limit_reached(const struct weir_capture *capture)
+{
+	const struct weir_capture_options *options = &capture->options;
+
+	return (options->messages_max > 0 && capture->seen_messages >= options->messages_max) ||
+	       (options->bytes_max > 0 && capture->seen_bytes >= options->bytes_max);
+}
+
+/* Cuts a batch behind the message that reaches a limit. */
+static void apply_limits(struct weir_capture *capture, struct message_batch *batch)
+{
+	if (capture->options.messages_max == 0 && capture->options.bytes_max == 0)
+		return;
+	for (size_t i = 0; i < batch->count; i++) {
+		capture->seen_bytes += batch->pieces[i].size;
+		if (!batch->pieces[i].last)
+			continue;
+		capture->seen_messages++;
+		if (limit_reached(capture))
+			batch->count = i + 1;
+	}
+}
+
+/* Takes pieces of which no message is mixed with another. */
+static int append(void *data, struct message_batch *batch)
+{
+	struct weir_capture *capture = data;
+	int r;
+
+	if (capture->phase != RUNNING ||
+	    (limit_reached(capture) && !spool_in_message(capture->spool)))
+		return 0;
+	apply_limits(capture, batch);
+	r = spool_append(capture->spool, batch);
+	return r < 0 ? events_fail_storage(capture, r) : 0;
+}
+
+static int on_pieces(void *data, struct message_batch *batch)
+{
+	struct weir_capture *capture = data;
+	int r;
+
+	if (!capture->intake)
+		return append(capture, batch);
+	if (capture->phase != RUNNING)
+		return 0;
+	r = intake_take(capture->intake, batch);
+	return r < 0 ? events_fail_storage(capture, r) : 0;
+}
+
+static int on_flush(void *data)
+{
+	struct weir_capture *capture = data;
+	int r = spool_commit(capture->spool);
+
+	if (r < 0)
+		return events_fail_storage(capture, r);
+	events_watch_age(capture);
+	r = events_kick(capture);
+	if (r >= 0 && !spool_in_message(capture->spool) && limit_reached(capture))
+		r = events_end(capture, WEIR_END_LIMIT, CLOSE_NORMAL);
+	return r;
+}
+
+static void tell(struct weir_capture *capture, const struct weir_connection *news)
+{
+	if (capture->options.on_connection)
+		capture->options.on_connection(news, capture->options.data);
+}
+
+static int on_opened(void *data, const struct source_place *place, uint64_t time_ns)
+{
+	struct weir_capture *capture = data;
+	struct inlet *inlet = &capture->inlets[place->source];
+	struct spool_event event = {
+		.kind = FORMAT_CONNECTED,
+		.time_ns = time_ns,
+		.source = place->source,
+		.connection = place->connection,
+	};
+	int r = spool_add_event(capture->spool, &event);
+
+	if (r >= 0 && inlet->lost_ns > 0) {
+		event.kind = FORMAT_RECONNECTED;
+		event.value = clock_monotonic_ns() - inlet->lost_ns;
+		r = spool_add_event(capture->spool, &event);
+	}
+	if (r < 0)
+		return events_fail_storage(capture, r);
+	inlet->lost_ns = 0;
+	tell(capture, &(struct weir_connection){
+			      .source = place->source,
+			      .url = inlet->endpoint.shown_url,
+			      .connected = true,
+			      .message = "",
+		      });
+	return 0;
+}
+
+/* What had come of a message that is torn off now does not count. Returns its size, as far as it is
+ * known here. One that began behind a limit was never asked for. */
+static int drop_open_message(struct weir_capture *capture, const struct source_place *place,
+			     const struct client_end *end, struct spool_event *event)
+{
+	bool cut = end->cut && (spool_in_message(capture->spool) || !limit_reached(capture));
+	uint16_t code = end->close_code ? end->close_code : CLOSE_MISSING;
+
+	event->flags = cut ? FORMAT_FLAG_CUT : 0;
+	event->value = FORMAT_DISCONNECTED_VALUE(code, cut ? end->cut_bytes : 0);
+	if (cut)
+		capture->stats.cut_bytes = end->cut_bytes;
+	if (!capture->intake)
+		return spool_drop_open_message(capture->spool);
+	intake_drop(capture->intake, place->lane);
+	return 0;
+}
+
+/* Puts the end of a connection on record. */
+static int record_loss(struct weir_capture *capture, const struct source_place *place,
+		       const struct source_loss *loss)
+{
+	struct inlet *inlet = &capture->inlets[place->source];
+	struct spool_event event = {
+		.kind = FORMAT_DISCONNECTED,
+		.source = place->source,
+		.connection = place->connection,
+	};
+	int r = drop_open_message(capture, place, loss->end, &event);
+
+	if (!loss->was_open)
+		return r;
+	if (!source_is_open(inlet->source))
+		inlet->lost_ns = clock_monotonic_ns();
+	if (r >= 0)
+		r = spool_add_event(capture->spool, &event);
+	return r < 0 ? r : spool_commit(capture->spool);
+}
+
+static void tell_loss(struct weir_capture *capture, const struct source_place *place,
+		      const struct source_loss *loss)
+{
+	const char *url = capture->inlets[place->source].endpoint.shown_url;
+	struct fault fault = {0};
+
+	if (!capture->options.on_connection)
+		return;
+	fault_set_connection(&fault, url, loss->end);
+	tell(capture, &(struct weir_connection){
+			      .source = place->source,
+			      .url = url,
+			      .wanted = loss->wanted,
+			      .retries = loss->next_in_ns != SOURCE_NO_NEXT,
+			      .next_in_ns = loss->next_in_ns,
+			      .message = fault.message,
+		      });
+}
+
+static int on_lost(void *data, const struct source_place *place, const struct source_loss *loss)
+{
+	struct weir_capture *capture = data;
+	int r = record_loss(capture, place, loss);
+
+	capture->stats.close_code = loss->end->close_code;
+	tell_loss(capture, place, loss);
+	if (r < 0)
+		return events_fail_storage(capture, r);
+	events_watch_age(capture);
+	return events_kick(capture);
+}
+
+static int on_ended(void *data, uint16_t source, const struct client_end *end)
+{
+	struct weir_capture *capture = data;
+
+	if (capture->phase == RUNNING || end->kind == CLIENT_VIOLATED)
+		fault_set_connection(&capture->fault, capture->inlets[source].endpoint.shown_url,
+				     end);
+	return --capture->inlets_running == 0 ? events_ran_dry(capture) : 0;
+}
+
+static const struct source_handler handler = {
+	.opened = on_opened,
+	.room = on_room,
+	.pieces = on_pieces,
+	.flush = on_flush,
+	.lost = on_lost,
+	.ended = on_ended,
+};
+
+int inflow_init(struct weir_capture *capture)
+{
+	const struct weir_capture_options *options = &capture->options;
+	int r = 0;
+
+	capture->inlets = calloc(options->source_count, sizeof(*capture->inlets));
+	if (!capture->inlets)
+		return -ENOMEM;
+	for (size_t i = 0; r >= 0 && i < options->source_count; i++)
+		r = endpoint_init(&capture->inlets[i].endpoint, &options->sources[i],
+				  &capture->fault);
+	return r;
+}
+
+/* Several connections may be open at once. */
+static bool is_mixed(const struct weir_capture *capture)
+{
+	return capture->options.source_count > 1 ||
+	       capture->inlets[0].endpoint.options.connection_age_ns > 0;
+}
+
+static int start_intake(struct weir_capture *capture)
+{
+	struct intake_options options = {
+		.lanes = capture->options.source_count * SOURCE_LANES,
+		.dir_fd = spool_dir_fd(capture->spool),
+		.append = append,
+		.flush = on_flush,
+		.data = capture,
+	};
+
+	return is_mixed(capture) ? intake_new(&options, &capture->intake) : 0;
+}
+
+int inflow_start(struct weir_capture *capture)
+{
+	int r = start_intake(capture);
+
+	for (size_t i = 0; r >= 0 && i < capture->options.source_count; i++) {
+		struct inlet *inlet = &capture->inlets[i];
+		struct source_options options = endpoint_source_options(&inlet->endpoint);
+
+		options.number = (uint16_t)i;
+		options.connections = &capture->connections;
+		options.handler = &handler;
+		options.data = capture;
+		r = source_new(capture->loop, &options, &inlet->source);
+		capture->inlets_running += r >= 0;
+	}
+	return r;
+}
+
+int inflow_close(struct weir_capture *capture, uint16_t close_code)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < capture->options.source_count; i++)
+		if (capture->inlets[i].source)
+			r = source_close(capture->inlets[i].source, close_code);
+	return r;
+}
+
+int inflow_resume(struct weir_capture *capture)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < capture->options.source_count; i++)
+		if (capture->inlets[i].source)
+			r = source_resume(capture->inlets[i].source);
+	return r;
+}
+
+void inflow_count(const struct weir_capture *capture, struct weir_stats *stats)
+{
+	for (size_t i = 0; capture->inlets && i < capture->options.source_count; i++) {
+		struct source_counters counters;
+
+		if (!capture->inlets[i].source)
+			continue;
+		counters = source_counters(capture->inlets[i].source);
+		stats->wire_bytes += counters.wire_bytes;
+		stats->connections += counters.opened;
+		stats->failures += counters.failed;
+		stats->connected += source_is_open(capture->inlets[i].source);
+	}
+}
+
+void inflow_done(struct weir_capture *capture)
+{
+	for (size_t i = 0; capture->inlets && i < capture->options.source_count; i++) {
+		source_free(capture->inlets[i].source);
+		endpoint_done(&capture->inlets[i].endpoint);
+	}
+	intake_free(capture->intake);
+	free(capture->inlets);
+}

@@ -1,0 +1,41 @@
+/* What stands between the sources and the spool: of lanes that bring pieces of messages side by
+ * side, it makes one row of messages. */
+#ifndef WEIR_PIPELINE_INTAKE_H
+#define WEIR_PIPELINE_INTAKE_H
+
+#include "base/macro.h"
+#include "base/message.h"
+
+#include <stdbool.h>
+
+struct intake;
+
+struct intake_options {
+	size_t lanes;
+	int dir_fd; /* where messages too large for memory are, until they are whole */
+
+	/* Takes pieces, of which no message is mixed with another. They stay until the next flush.
+	 */
+	int (*append)(void *data, struct message_batch *batch);
+	/* Their memory is about to be used again. */
+	int (*flush)(void *data);
+	void *data;
+};
+
+/* Errors: −ENOMEM. */
+int intake_new(const struct intake_options *options, struct intake **ret_intake);
+void intake_free(struct intake *intake);
+
+/* Takes a batch of any lane. Whole messages go on at once, the others when they are whole. Errors:
+ * of the two above, and of making, writing and reading a temporary file. */
+int intake_take(struct intake *intake, struct message_batch *batch);
+
+/* The lane's connection has ended: forgets what had come of a message that is not whole. */
+void intake_drop(struct intake *intake, uint16_t lane);
+
+/* How much disk is to be left for what waits: it takes some now, and will in the spool. */
+size_t intake_reserved(const struct intake *intake);
+
+DEFINE_CLEANUP(struct intake *, intake_free);
+
+#endif
