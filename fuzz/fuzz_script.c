@@ -81,26 +81,32 @@ static int go_on(struct script_run *run)
 	abort(); /* more actions than steps */
 }
 
+/* A copy of exactly that size, so that AddressSanitizer sees every byte beyond it. */
+static int see_piece(struct script_run *run, const uint8_t *data, struct message_piece piece)
+{
+	CLEANUP_FREE uint8_t *copy = malloc(piece.size > 0 ? piece.size : 1);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, data, piece.size);
+	piece.data = copy;
+	return script_run_see_piece(run, &piece);
+}
+
 static int see_message(struct script_run *run, const uint8_t *data, size_t size)
 {
-	bool first = true;
+	struct message_piece piece = {.first = true};
 	int r = 0;
 
-	while (r >= 0) {
+	while (r == 0 && !piece.last) {
 		const uint8_t *mark = memchr(data, '\x01', size);
-		struct message_piece piece = {
-			.data = (uint8_t *)data,
-			.size = mark ? (size_t)(mark - data) : size,
-			.first = first,
-			.last = !mark,
-		};
 
-		r = script_run_see_piece(run, &piece);
-		if (!mark)
-			break;
-		first = false;
-		size -= piece.size + 1;
-		data = mark + 1;
+		piece.size = mark ? (size_t)(mark - data) : size;
+		piece.last = !mark;
+		r = see_piece(run, data, piece);
+		piece.first = false;
+		size -= piece.size + (mark ? 1 : 0);
+		data += piece.size + (mark ? 1 : 0);
 	}
 	return r;
 }
