@@ -1,7 +1,8 @@
 /* The way through a script: which messages count for which expectation, values, the ends that it
  * can come to, and what a hostile message costs.
- * --wrap: none. */
+ * --wrap: free. */
 #include "test_script_support.h"
+#include "test_wipe_support.h"
 
 static void test_log_in_and_subscribe(void **state)
 {
@@ -136,6 +137,28 @@ static void test_messages_during_a_wait(void **state)
 	assert_int_equal(script_run_elapsed(run), 0);
 	assert_sends(run, "b");
 	assert_is(run, SCRIPT_EXPECT, 4 * NS_PER_S);
+}
+
+static void live_with_a_login(void)
+{
+	SCRIPT *script = script_of("expect 1s /id=(?<id>.*)/\n"
+				   "send <${env:WEIR_TEST_TOKEN}${file:token|json}${id}>\n"
+				   "expect 1s \"${env:WEIR_TEST_TOKEN}\"\n");
+	struct script_action action;
+	RUN *run = run_of(script);
+	char message[] = "id=s3cret";
+
+	assert_int_equal(script_run_see(run, message, strlen(message)), 1);
+	assert_int_equal(script_run_next(run, &action), 0);
+	assert_int_equal(action.kind, SCRIPT_SEND);
+	assert_non_null(memmem(action.data, action.size, "s3cret", 6));
+	assert_int_equal(script_run_see(run, action.data, action.size), 1);
+}
+
+static void test_secrets_are_wiped(void **state)
+{
+	(void)state;
+	assert_false(leaves_behind("s3cret", live_with_a_login));
 }
 
 static void test_a_time_out(void **state)
@@ -321,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_messages_before_an_expectation),
 		cmocka_unit_test(test_messages_of_one_batch),
 		cmocka_unit_test(test_messages_during_a_wait),
+		cmocka_unit_test(test_secrets_are_wiped),
 		cmocka_unit_test(test_a_time_out),
 		cmocka_unit_test(test_a_value_that_makes_no_text),
 		cmocka_unit_test(test_values_that_are_too_long_together),

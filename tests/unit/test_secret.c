@@ -1,6 +1,6 @@
 /* Secrets from files and variables, the headers that are made of them, and buffers that hold some.
- * --wrap: none. */
-#include "test_support.h"
+ * --wrap: free. */
+#include "test_wipe_support.h"
 
 #include "base/buffer.h"
 #include "base/io.h"
@@ -172,6 +172,21 @@ static void test_bearer(void **state)
 	assert_header(authorization_bearer, "x\x7f", NULL);
 }
 
+static void live_with_secrets(void)
+{
+	CLEANUP(secret_done) struct secret secret = {0};
+	CLEANUP(secret_done) struct secret line = {0};
+
+	assert_int_equal(read_back("a:s3cret\n", 9, &secret), 0);
+	assert_int_equal(authorization_bearer(&secret, &line), 0);
+}
+
+static void test_secrets_are_wiped(void **state)
+{
+	(void)state;
+	assert_false(leaves_behind("s3cret", live_with_secrets));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +197,7 @@ int main(void)
 		cmocka_unit_test(test_every_error_has_words),
 		cmocka_unit_test(test_basic),
 		cmocka_unit_test(test_bearer),
+		cmocka_unit_test(test_secrets_are_wiped),
 	};
 
 	return cmocka_run_group_tests_name("secret", tests, NULL, NULL);
