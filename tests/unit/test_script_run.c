@@ -302,6 +302,18 @@ static void test_expressions_that_take_too_long(void **state)
 	}
 }
 
+/* The bound is for each message: one that is hostile spoils nothing for the next. */
+static void test_a_message_after_one_that_took_too_long(void **state)
+{
+	CLEANUP_FREE char *message = repeat("a", SCRIPT_EXAMINED_MAX);
+	SCRIPT *script = script_of("expect 1s /\\w+(?=[12])[12]/");
+	RUN *run = run_of(script);
+
+	(void)state;
+	assert_int_equal(see(run, message), 0);
+	assert_int_equal(see(run, "a1"), 1);
+}
+
 /* A reasonable expression is not cut off by the bound, even at the end of the largest message. */
 static void test_expressions_that_take_long_enough(void **state)
 {
@@ -351,6 +363,7 @@ int main(void)
 		cmocka_unit_test(test_the_bound_of_what_is_examined),
 		cmocka_unit_test(test_messages_in_pieces),
 		cmocka_unit_test(test_expressions_that_take_too_long),
+		cmocka_unit_test(test_a_message_after_one_that_took_too_long),
 		cmocka_unit_test(test_expressions_that_take_long_enough),
 		cmocka_unit_test(test_expressions_and_utf8),
 	};
