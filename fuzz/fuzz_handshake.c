@@ -1,5 +1,6 @@
 /* Any answer to the opening handshake and any request for one: accepted, refused, or not complete.
  */
+#include "base/clock.h"
 #include "base/macro.h"
 #include "base/utf8.h"
 #include "websocket/accept.h"
@@ -27,19 +28,26 @@ static void check_text(const char *text, size_t room)
 
 static void parse_response(const char *data, size_t size)
 {
+	static const char *const subprotocols[] = {"chat", "mqtt"};
+	struct handshake_expected expected = {
+		.subprotocols = subprotocols, .subprotocol_count = 2, .now_ns = NS_PER_S};
 	struct handshake_response response = {0};
 	enum handshake_error error = 0;
 	char accept[HANDSHAKE_ACCEPT_SIZE];
 	ssize_t r;
 
 	handshake_accept("dGhlIHNhbXBsZSBub25jZQ==", accept);
-	r = handshake_parse_response(data, size, accept, &response, &error);
+	expected.accept = accept;
+	r = handshake_read_response(data, size, &expected, &response, &error);
 	if (r < 0 && (r != -EBADMSG || !handshake_error_text(error)))
 		abort();
 	if (r > 0 && ((size_t)r > size || !memmem(data, (size_t)r, accept, strlen(accept))))
 		abort();
 	check_text(response.reason, sizeof(response.reason));
 	check_text(response.location, sizeof(response.location));
+	check_text(response.target, sizeof(response.target));
+	if (response.retry_after_ns > HANDSHAKE_RETRY_MAX_S * NS_PER_S)
+		abort();
 }
 
 static void parse_request(const char *data, size_t size)

@@ -1,4 +1,4 @@
-/* What else people type: headers, sizes, times and counts. */
+/* What else people type: headers and parts of them, sizes, times and counts. */
 #include "base/units.h"
 #include "websocket/handshake.h"
 
@@ -6,10 +6,17 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A header that is taken must not be able to end its line. */
+/* What is taken must not be able to end its line, or its place in it. */
 static void check_header(const char *text)
 {
 	if (handshake_header_is_valid(text) && strpbrk(text, "\r\n"))
+		abort();
+	if (handshake_user_agent_is_valid(text) && strpbrk(text, "\r\n"))
+		abort();
+	if (handshake_origin_is_valid(text) && strpbrk(text, "\r\n \t"))
+		abort();
+	if (handshake_subprotocols_are_valid((const char *const[]){text}, 1) &&
+	    strpbrk(text, "\r\n \t,;="))
 		abort();
 }
 

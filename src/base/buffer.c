@@ -15,10 +15,33 @@ void buffer_init(struct buffer *buffer, size_t max)
 	*buffer = (struct buffer){.max = max};
 }
 
+void buffer_init_secret(struct buffer *buffer, size_t max)
+{
+	*buffer = (struct buffer){.max = max, .secret = true};
+}
+
 void buffer_done(struct buffer *buffer)
 {
+	if (buffer->secret && buffer->data)
+		explicit_bzero(buffer->data, buffer->room);
 	free(buffer->data);
-	buffer_init(buffer, buffer->max);
+	*buffer = (struct buffer){.max = buffer->max, .secret = buffer->secret};
+}
+
+/* realloc() may move the bytes, and leaves those behind that it moved. */
+static char *grow(struct buffer *buffer, size_t room)
+{
+	char *data;
+
+	if (!buffer->secret)
+		return realloc(buffer->data, room);
+	data = malloc(room);
+	if (data && buffer->data) {
+		memcpy(data, buffer->data, buffer->size);
+		explicit_bzero(buffer->data, buffer->room);
+		free(buffer->data);
+	}
+	return data;
 }
 
 static int reserve(struct buffer *buffer, size_t size)
@@ -33,7 +56,7 @@ static int reserve(struct buffer *buffer, size_t size)
 		return 0;
 	while (room < need)
 		room *= 2;
-	data = realloc(buffer->data, room);
+	data = grow(buffer, room);
 	if (!data)
 		return -ENOMEM;
 	buffer->data = data;

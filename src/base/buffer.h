@@ -2,16 +2,19 @@
 #ifndef WEIR_BASE_BUFFER_H
 #define WEIR_BASE_BUFFER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct buffer {
 	char *data; /* NULL while nothing was ever added */
 	size_t size;
 	size_t room;
-	size_t max; /* growing beyond it is −ENOBUFS */
+	size_t max;  /* growing beyond it is −ENOBUFS */
+	bool secret; /* no copy of the bytes is left in freed memory */
 };
 
 void buffer_init(struct buffer *buffer, size_t max);
+void buffer_init_secret(struct buffer *buffer, size_t max);
 void buffer_done(struct buffer *buffer);
 
 /* Errors: −ENOBUFS (the bound), −ENOMEM; the buffer is as before then. */

@@ -7,6 +7,7 @@
 #include "base/macro.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <unistd.h>
 
@@ -91,6 +92,28 @@ ssize_t io_pread_all(int fd, void *data, size_t size, off_t offset)
 
 	while (done < size) {
 		ssize_t n = pread(fd, to + done, size - done, offset + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+ssize_t io_read_file(int dir_fd, const char *path, void *data, size_t size)
+{
+	CLEANUP_FD int fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	char *to = data;
+	size_t done = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (done < size) {
+		ssize_t n = read(fd, to + done, size - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -20,4 +20,8 @@ int io_pwrite_all(int fd, const void *data, size_t size, off_t offset);
  * −errno. */
 ssize_t io_pread_all(int fd, void *data, size_t size, off_t offset);
 
+/* Opens a file, relative to `dir_fd`, and reads up to `size` bytes, fewer only at its end. It need
+ * not be a regular one. Returns the count or −errno. */
+ssize_t io_read_file(int dir_fd, const char *path, void *data, size_t size);
+
 #endif

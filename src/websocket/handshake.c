@@ -1,10 +1,9 @@
 /*
- * The client's request and what is made of the server's answer. The answer is checked field by
- * field in one pass, and refused as a whole when any of it is not what section 4.1 demands.
+ * The client's request, and what may be part of one. What a user gives is checked before the first
+ * connection: nothing in it can end its line, or take the place of what the handshake itself says.
  */
 #include "websocket/handshake.h"
 
-#include "base/printable.h"
 #include "websocket/head.h"
 
 #include <errno.h>
@@ -53,167 +52,164 @@ void handshake_accept(const char *key, char ret_accept[HANDSHAKE_ACCEPT_SIZE])
 	ret_accept[HANDSHAKE_ACCEPT_SIZE - 1] = '\0';
 }
 
-bool handshake_header_is_valid(const char *line)
+/* Whether it can stand in a line: no control characters, but the tab. */
+static bool is_field_value(const char *text)
+{
+	for (; *text; text++)
+		if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+			return false;
+	return true;
+}
+
+/* Up to the colon of "Name: value". false: it has none, or what is before it is no token. */
+static bool find_name(const char *line, struct head_field *ret_field)
 {
 	const char *colon = strchr(line, ':');
-	struct head_field field = {.name = line};
 
 	if (!colon || !head_is_token(line, (size_t)(colon - line)))
 		return false;
-	for (const char *c = colon; *c; c++)
-		if (((unsigned char)*c < ' ' && *c != '\t') || *c == 0x7f)
-			return false;
-	field.name_size = (size_t)(colon - line);
+	*ret_field = (struct head_field){.name = line, .name_size = (size_t)(colon - line)};
+	return true;
+}
+
+bool handshake_header_is_valid(const char *line)
+{
+	struct head_field field;
+
+	if (!find_name(line, &field) || !is_field_value(line + field.name_size))
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(own_headers); i++)
 		if (head_name_is(&field, own_headers[i]))
 			return false;
 	return true;
 }
 
-int handshake_request(struct buffer *to, const struct url *url, const char *key,
-		      const char *const *headers, size_t header_count)
+bool handshake_user_agent_is_valid(const char *text)
 {
-	int r = buffer_appendf(to,
-			       "GET %s HTTP/1.1\r\n"
-			       "Host: %s\r\n"
-			       "Upgrade: websocket\r\n"
-			       "Connection: Upgrade\r\n"
-			       "Sec-WebSocket-Key: %s\r\n"
-			       "Sec-WebSocket-Version: 13\r\n",
-			       url->target, url->host_header, key);
-
-	for (size_t i = 0; r == 0 && i < header_count; i++)
-		r = buffer_appendf(to, "%s\r\n", headers[i]);
-	if (r == 0)
-		r = buffer_append(to, "\r\n", 2);
-	return r;
+	return *text && is_field_value(text);
 }
 
-static bool is_digit(char c)
+bool handshake_origin_is_valid(const char *text)
 {
-	return c >= '0' && c <= '9';
+	const char *host = strstr(text, "://");
+
+	if (strcmp(text, "null") == 0)
+		return true;
+	if (!host || !head_is_token(text, (size_t)(host - text)))
+		return false;
+	host += 3;
+	for (const char *c = host; *c; c++)
+		if (*c <= ' ' || *c > '~' || strchr("/?#@", *c))
+			return false;
+	return *host;
 }
 
-/* "HTTP/1.1 101 Switching Protocols"; the phrase, and the blank before it, may be missing. */
-static bool parse_status_line(const char *line, size_t size, struct handshake_response *response)
+bool handshake_subprotocols_are_valid(const char *const *subprotocols, size_t count)
 {
-	const char *code = line + 9;
-
-	if (size < 12 || strncmp(line, "HTTP/1.1 ", 9) != 0)
-		return false;
-	if (!is_digit(code[0]) || !is_digit(code[1]) || !is_digit(code[2]))
-		return false;
-	if (size > 12 && line[12] != ' ')
-		return false;
-	response->status = (code[0] - '0') * 100 + (code[1] - '0') * 10 + (code[2] - '0');
-	printable_copy(response->reason, sizeof(response->reason), line + MIN(size, (size_t)13),
-		       size - MIN(size, (size_t)13));
+	for (size_t i = 0; i < count; i++) {
+		if (!head_is_token(subprotocols[i], strlen(subprotocols[i])))
+			return false;
+		for (size_t j = 0; j < i; j++)
+			if (strcmp(subprotocols[i], subprotocols[j]) == 0)
+				return false;
+	}
 	return true;
 }
 
-struct seen {
-	bool upgrade;
-	bool connection;
-	int accepts;
-	bool accepted;
-	bool extension;
-	bool subprotocol;
-};
-
-static void see_field(struct seen *seen, const struct head_field *field, const char *accept,
-		      struct handshake_response *response)
+/* Piece by piece: what is formatted would leave a copy in freed memory. */
+static int append_text(struct buffer *to, const char *text)
 {
-	if (head_name_is(field, "Upgrade")) {
-		seen->upgrade |= head_value_is(field, "websocket");
-	} else if (head_name_is(field, "Connection")) {
-		seen->connection |= head_value_has(field, "upgrade");
-	} else if (head_name_is(field, "Sec-WebSocket-Accept")) {
-		seen->accepts++;
-		seen->accepted = field->value_size == strlen(accept) &&
-				 memcmp(field->value, accept, field->value_size) == 0;
-	} else if (head_name_is(field, "Sec-WebSocket-Extensions")) {
-		seen->extension |= field->value_size > 0;
-	} else if (head_name_is(field, "Sec-WebSocket-Protocol")) {
-		seen->subprotocol |= field->value_size > 0;
-	} else if (head_name_is(field, "Location")) {
-		printable_copy(response->location, sizeof(response->location), field->value,
-			       field->value_size);
+	return buffer_append(to, text, strlen(text));
+}
+
+static int append_field(struct buffer *to, const char *name, const char *value)
+{
+	int r = append_text(to, name);
+
+	if (r == 0)
+		r = append_text(to, ": ");
+	if (r == 0)
+		r = append_text(to, value);
+	return r < 0 ? r : append_text(to, "\r\n");
+}
+
+static int append_upgrade(struct buffer *to, const struct handshake_request_options *options)
+{
+	return buffer_appendf(to,
+			      "GET %s HTTP/1.1\r\n"
+			      "Host: %s\r\n"
+			      "Upgrade: websocket\r\n"
+			      "Connection: Upgrade\r\n"
+			      "Sec-WebSocket-Key: %s\r\n"
+			      "Sec-WebSocket-Version: 13\r\n",
+			      options->url->target, options->url->host_header, options->key);
+}
+
+static int append_subprotocols(struct buffer *to, const struct handshake_request_options *options)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < options->subprotocol_count; i++) {
+		r = append_text(to, i == 0 ? "Sec-WebSocket-Protocol: " : ", ");
+		if (r == 0)
+			r = append_text(to, options->subprotocols[i]);
 	}
+	return r < 0 || options->subprotocol_count == 0 ? r : append_text(to, "\r\n");
 }
 
-static enum handshake_error judge(const struct seen *seen, int status)
+static bool has_header(const struct handshake_request_options *options, const char *name)
 {
-	if (status != 101)
-		return HANDSHAKE_STATUS;
-	if (!seen->upgrade)
-		return HANDSHAKE_UPGRADE;
-	if (!seen->connection)
-		return HANDSHAKE_CONNECTION;
-	if (seen->accepts != 1 || !seen->accepted)
-		return HANDSHAKE_ACCEPT;
-	if (seen->extension)
-		return HANDSHAKE_EXTENSION;
-	return seen->subprotocol ? HANDSHAKE_SUBPROTOCOL : 0;
-}
-
-/* Reads a head that is there as a whole. */
-static enum handshake_error parse_head(const char *at, const char *end, const char *accept,
-				       struct handshake_response *response)
-{
-	struct seen seen = {0};
 	struct head_field field;
-	const char *line;
-	size_t size;
-	int r;
 
-	if (!head_next_line(&at, end, &line, &size) || !parse_status_line(line, size, response))
-		return HANDSHAKE_NOT_HTTP;
-	while ((r = head_next_field(&at, end, &field)) > 0)
-		see_field(&seen, &field, accept, response);
-	return r < 0 ? HANDSHAKE_NOT_HTTP : judge(&seen, response->status);
+	for (size_t i = 0; i < options->header_count; i++)
+		if (find_name(options->headers[i], &field) && head_name_is(&field, name))
+			return true;
+	return false;
 }
 
-/* Whether what came so far can still become "HTTP/1.1 …", so that anything else is told at once. */
-static bool begins_like_http(const char *data, size_t size)
+static int append_identity(struct buffer *to, const struct handshake_request_options *options)
 {
-	return memcmp(data, "HTTP/1.1 ", MIN(size, (size_t)9)) == 0;
+	int r = 0;
+
+	if (options->user_agent)
+		r = append_field(to, "User-Agent", options->user_agent);
+	else if (!has_header(options, "User-Agent"))
+		r = append_field(to, "User-Agent", "weir/" WEIR_VERSION);
+	if (r == 0 && options->origin)
+		r = append_field(to, "Origin", options->origin);
+	return r;
 }
 
-ssize_t handshake_parse_response(const char *data, size_t size, const char *accept,
-				 struct handshake_response *ret_response,
-				 enum handshake_error *ret_error)
+static int append_headers(struct buffer *to, const struct handshake_request_options *options)
 {
-	struct handshake_response response = {0};
-	size_t head = head_size(data, MIN(size, (size_t)HANDSHAKE_HEAD_MAX));
-	enum handshake_error error = 0;
+	int r = 0;
 
-	if (!begins_like_http(data, size))
-		error = HANDSHAKE_NOT_HTTP;
-	else if (head > 0)
-		error = parse_head(data, data + head, accept, &response);
-	else if (size >= HANDSHAKE_HEAD_MAX)
-		error = HANDSHAKE_TOO_LONG;
-	if (error == 0)
-		return (ssize_t)head;
-	if (error == HANDSHAKE_STATUS)
-		*ret_response = response;
-	*ret_error = error;
-	return -EBADMSG;
+	for (size_t i = 0; r == 0 && i < options->header_count; i++) {
+		r = append_text(to, options->headers[i]);
+		if (r == 0)
+			r = append_text(to, "\r\n");
+	}
+	return r < 0 ? r : append_text(to, "\r\n");
 }
 
-const char *handshake_error_text(enum handshake_error error)
+int handshake_write_request(struct buffer *to, const struct handshake_request_options *options)
 {
-	static const char *const texts[] = {
-		[HANDSHAKE_NOT_HTTP] = "did not answer in HTTP/1.1",
-		[HANDSHAKE_TOO_LONG] = "answered with more than 16 KiB of headers",
-		[HANDSHAKE_STATUS] = "answered with another status than 101",
-		[HANDSHAKE_UPGRADE] = "accepted without \"Upgrade: websocket\"",
-		[HANDSHAKE_CONNECTION] = "accepted without \"Connection: Upgrade\"",
-		[HANDSHAKE_ACCEPT] = "sent a wrong Sec-WebSocket-Accept: it is no WebSocket "
-				     "server, or something in between answers for it",
-		[HANDSHAKE_EXTENSION] = "chose an extension that was not offered",
-		[HANDSHAKE_SUBPROTOCOL] = "chose a subprotocol that was not offered",
-	};
+	int r = append_upgrade(to, options);
 
-	return texts[error];
+	if (r == 0)
+		r = append_subprotocols(to, options);
+	if (r == 0 && options->extensions)
+		r = append_field(to, "Sec-WebSocket-Extensions", options->extensions);
+	if (r == 0)
+		r = append_identity(to, options);
+	return r < 0 ? r : append_headers(to, options);
+}
+
+int handshake_request(struct buffer *to, const struct url *url, const char *key,
+		      const char *const *headers, size_t header_count)
+{
+	const struct handshake_request_options options = {
+		.url = url, .key = key, .headers = headers, .header_count = header_count};
+
+	return handshake_write_request(to, &options);
 }

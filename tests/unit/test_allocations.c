@@ -5,6 +5,7 @@
 
 #include "spool/spool.h"
 #include "websocket/client.h"
+#include "websocket/script.h"
 
 #include <weir.h>
 
@@ -243,6 +244,54 @@ static void test_a_capture(void **state)
 	fail_in_turn(live_with_a_capture);
 }
 
+static int go_through(struct script_run *run)
+{
+	struct script_action action = {.kind = SCRIPT_WAIT};
+	int r = script_run_next(run, &action);
+
+	while (r == 0 && action.kind != SCRIPT_DONE) {
+		if (action.kind == SCRIPT_EXPECT) {
+			struct message_piece piece = {
+				.data = (uint8_t[]){'o', 'k'}, .size = 2, .first = true};
+
+			r = script_run_see_piece(run, &piece);
+			piece = (struct message_piece){.last = true};
+			if (r == 0)
+				r = script_run_see_piece(run, &piece);
+		}
+		if (r >= 0)
+			r = script_run_next(run, &action);
+	}
+	return r;
+}
+
+static int live_with_a_script(void)
+{
+	static const char text[] = "send-binary @/dev/null\n"
+				   "send ${env:PATH|json}\n"
+				   "expect 1s \"ok\"\n"
+				   "expect 1s /(?<x>.)/\n"
+				   "send ${x} ${x}\n";
+	CLEANUP(script_free) struct script *script = NULL;
+	CLEANUP(script_run_free) struct script_run *run = NULL;
+	struct script_error error;
+	int r = script_new(&script);
+
+	if (r >= 0)
+		r = script_add_text(script, text, strlen(text), "/", &error);
+	if (r >= 0)
+		r = script_add_send(script, "${x}", &error);
+	if (r >= 0)
+		r = script_run_new(script, &run);
+	return r < 0 ? r : go_through(run);
+}
+
+static void test_a_script(void **state)
+{
+	(void)state;
+	fail_in_turn(live_with_a_script);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -250,6 +299,7 @@ int main(void)
 		TEST_IN_SCRATCH(test_a_spool_that_is_opened_again),
 		TEST_IN_SCRATCH(test_a_spool_of_our_own),
 		TEST_IN_SCRATCH(test_a_client),
+		TEST_IN_SCRATCH(test_a_script),
 		TEST_IN_SCRATCH(test_a_capture),
 	};
 

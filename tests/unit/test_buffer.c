@@ -1,6 +1,6 @@
 /* The bound of a buffer, and what is in it after an allocation that failed.
- * --wrap: realloc. */
-#include "test_support.h"
+ * --wrap: free malloc realloc. */
+#include "test_wipe_support.h"
 
 #include "base/buffer.h"
 
@@ -12,6 +12,14 @@ void *__wrap_realloc(void *data, size_t size);
 void *__wrap_realloc(void *data, size_t size)
 {
 	return no_memory ? NULL : __real_realloc(data, size);
+}
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	return no_memory ? NULL : __real_malloc(size);
 }
 
 static int setup(void **state)
@@ -140,6 +148,56 @@ static void test_done_can_be_used_again(void **state)
 	buffer_done(&buffer);
 }
 
+/* Grows a few times, and ends. */
+static void fill(struct buffer *buffer)
+{
+	assert_int_equal(buffer_append(buffer, "the s3cret", 10), 0);
+	for (int i = 0; i < 90; i++)
+		assert_int_equal(buffer_append(buffer, "0123456789", 10), 0);
+	assert_int_equal(buffer->size, 910);
+	assert_memory_equal(buffer->data, "the s3cret0123", 14);
+	buffer_done(buffer);
+}
+
+static void live_in_the_open(void)
+{
+	struct buffer buffer;
+
+	buffer_init(&buffer, 10000);
+	fill(&buffer);
+}
+
+static void live_in_secret(void)
+{
+	struct buffer buffer;
+
+	buffer_init_secret(&buffer, 10000);
+	fill(&buffer);
+}
+
+static void test_secrets_are_wiped(void **state)
+{
+	(void)state;
+	assert_true(leaves_behind("s3cret", live_in_the_open)); /* the test can tell */
+	assert_false(leaves_behind("s3cret", live_in_secret));
+}
+
+static void test_secrets_without_memory(void **state)
+{
+	static const char zeros[1000];
+	BUFFER buffer;
+
+	(void)state;
+	buffer_init_secret(&buffer, 10000);
+	assert_int_equal(buffer_append(&buffer, "abc", 3), 0);
+	no_memory = true;
+	assert_int_equal(buffer_append(&buffer, zeros, sizeof(zeros)), -ENOMEM);
+	no_memory = false;
+	assert_holds(&buffer, "abc");
+	buffer_done(&buffer);
+	assert_true(buffer.secret);
+}
+
 #define TEST(function) cmocka_unit_test_setup(function, setup)
 
 int main(void)
@@ -148,7 +206,8 @@ int main(void)
 		TEST(test_it_grows_at_the_end),	   TEST(test_it_leaves_at_the_front),
 		TEST(test_nothing_is_added),	   TEST(test_the_bound_holds_to_the_byte),
 		TEST(test_formatted_text),	   TEST(test_without_memory_it_is_as_before),
-		TEST(test_done_can_be_used_again),
+		TEST(test_done_can_be_used_again), TEST(test_secrets_are_wiped),
+		TEST(test_secrets_without_memory),
 	};
 
 	return cmocka_run_group_tests_name("buffer", tests, NULL, NULL);
