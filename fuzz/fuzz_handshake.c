@@ -29,10 +29,11 @@ static void parse_response(const char *data, size_t size)
 {
 	struct handshake_response response = {0};
 	enum handshake_error error = 0;
-	char accept[HANDSHAKE_ACCEPT_SIZE];
+	static char accept[HANDSHAKE_ACCEPT_SIZE]; /* the same for every input */
 	ssize_t r;
 
-	handshake_accept("dGhlIHNhbXBsZSBub25jZQ==", accept);
+	if (!*accept)
+		handshake_accept("dGhlIHNhbXBsZSBub25jZQ==", accept);
 	r = handshake_parse_response(data, size, accept, &response, &error);
 	if (r < 0 && (r != -EBADMSG || !handshake_error_text(error)))
 		abort();
