@@ -5,44 +5,10 @@
  *
  * The first byte of the input says how small the pieces are in which the stream is shown.
  */
-#include "base/crc32c.h"
-#include "base/macro.h"
+#include "decode.h"
 #include "websocket/close.h"
 
-#include <stdbool.h>
-#include <string.h>
-
-#define INPUT_MAX KIB(64)
-#define EVENTS_MAX (2 * INPUT_MAX)
-
-/* What was found: payload bytes, ends of messages, and control frames, in order. */
-struct found {
-	uint16_t events[EVENTS_MAX];
-	size_t count;
-	size_t whole; /* events up to the end of the last whole message or control frame */
-	enum frame_violation violation;
-};
-
-enum {
-	BEGIN = 0x100, /* and the kind */
-	END = 0x200,
-	CONTROL = 0x300, /* and the opcode */
-};
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void add(struct found *found, unsigned event)
-{
-	if (found->count == EVENTS_MAX)
-		abort();
-	found->events[found->count++] = (uint16_t)event;
-}
-
-static void add_bytes(struct found *found, const uint8_t *data, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		add(found, data[i]);
-}
 
 /* The second decoder. */
 struct plain {
@@ -111,12 +77,16 @@ static void plain_control(struct plain *plain, struct found *found)
 		.opcode = plain->opcode, .data = plain->at, .size = (size_t)plain->length};
 	struct frame_close close;
 
-	add(found, CONTROL | plain->opcode);
-	add_bytes(found, plain->at, (size_t)plain->length);
 	plain->at += plain->length;
-	found->whole = found->count;
-	if (plain->opcode == FRAME_CLOSE)
+	if (plain->opcode == FRAME_CLOSE) {
 		found->violation = frame_parse_close(&control, &close);
+		if (!found->violation)
+			found_close(found, close.code, close.reason, close.reason_size);
+		return;
+	}
+	found_mark(found, FOUND_CONTROL | plain->opcode);
+	found_bytes(found, control.data, control.size);
+	found_whole(found);
 }
 
 static void plain_data(struct plain *plain, struct found *found, size_t there)
@@ -128,7 +98,7 @@ static void plain_data(struct plain *plain, struct found *found, size_t there)
 	if (plain->opcode > 0) {
 		plain->kind = plain->opcode;
 		plain->text = UTF8_WHOLE;
-		add(found, BEGIN | plain->kind);
+		found_mark(found, FOUND_BEGIN | plain->kind);
 	}
 	if (plain->kind == MESSAGE_TEXT)
 		plain->text = utf8_validate(plain->text, plain->at, there);
@@ -137,12 +107,12 @@ static void plain_data(struct plain *plain, struct found *found, size_t there)
 		found->violation = FRAME_NOT_UTF8;
 		return;
 	}
-	add_bytes(found, plain->at, there);
+	found_bytes(found, plain->at, there);
 	plain->at += there;
 	if (last) {
 		plain->kind = 0;
-		add(found, END);
-		found->whole = found->count;
+		found_mark(found, FOUND_END);
+		found_whole(found);
 	}
 }
 
@@ -150,7 +120,7 @@ static void decode_plainly(struct found *found, const uint8_t *data, size_t size
 {
 	struct plain plain = {.at = data, .end = data + size};
 
-	while (!found->violation && plain_header(&plain, &found->violation)) {
+	while (!found->violation && !found->closed && plain_header(&plain, &found->violation)) {
 		size_t there = (size_t)(plain.end - plain.at);
 
 		if (found->violation)
@@ -164,113 +134,9 @@ static void decode_plainly(struct found *found, const uint8_t *data, size_t size
 	}
 }
 
-/* The decoder that is tested, as a client uses it. */
-struct shown {
-	struct frame_decoder decoder;
-	uint8_t *start; /* of the memory */
-	uint8_t *data;	/* from here on, nothing was used yet, */
-	uint8_t *end;	/* and up to here it is shown */
-	uint32_t crc;	/* of the open message */
-};
-
-static void take_batch(struct found *found, struct shown *shown, const struct message_batch *batch)
-{
-	for (size_t i = 0; i < batch->count; i++) {
-		const struct message_piece *piece = &batch->pieces[i];
-
-		if (piece->data < shown->start || piece->data + piece->size > shown->end)
-			abort();
-		if (piece->spare)
-			piece->data[piece->size] = '!'; /* as who gets it may */
-		shown->crc = crc32c(piece->first ? 0 : shown->crc, piece->data, piece->size);
-		if (piece->crc != shown->crc)
-			abort();
-		if (piece->first)
-			add(found, BEGIN | piece->kind);
-		add_bytes(found, piece->data, piece->size);
-		if (piece->last) {
-			add(found, END);
-			found->whole = found->count;
-		}
-	}
-}
-
-static void take_control(struct found *found, const struct frame_control *control)
-{
-	struct frame_close close;
-
-	add(found, CONTROL | (unsigned)control->opcode);
-	add_bytes(found, control->data, control->size);
-	found->whole = found->count;
-	if (control->opcode == FRAME_CLOSE)
-		found->violation = frame_parse_close(control, &close);
-}
-
-static void decode(struct shown *shown, struct found *found)
-{
-	struct frame_result result;
-
-	do {
-		struct message_batch batch = {0};
-		size_t size = (size_t)(shown->end - shown->data);
-
-		frame_decode(&shown->decoder, shown->data, size, &batch, &result);
-		if (result.used > size)
-			abort();
-		take_batch(found, shown, &batch);
-		if (result.stop == FRAME_CONTROL)
-			take_control(found, &result.control);
-		if (result.stop == FRAME_VIOLATION)
-			found->violation = result.violation;
-		shown->data += result.used;
-	} while (result.stop != FRAME_NEED_MORE && !found->violation);
-	if (!found->violation && shown->end - shown->data > FRAME_HEADER_MAX + FRAME_CONTROL_MAX)
-		abort();
-}
-
-/* What is shown is copied to memory of its own, so that nothing can be read beyond it unseen. With
- * `before` bytes in front of it, payloads are moved together there. */
-static void decode_in_steps(struct found *found, const uint8_t *data, size_t size, size_t step,
-			    size_t before)
-{
-	struct shown shown;
-	size_t used = 0;
-
-	frame_decoder_init(&shown.decoder, &(struct frame_options){0});
-	for (size_t seen = 0; seen < size && !found->violation;) {
-		CLEANUP_FREE uint8_t *copy = NULL;
-
-		seen = MIN(seen + step, size);
-		copy = malloc(before + seen - used + 1);
-		if (!copy)
-			abort();
-		memcpy(copy + before, data + used, seen - used);
-		shown.start = copy;
-		shown.data = copy + before;
-		shown.end = shown.data + (seen - used);
-		frame_decoder_compact(&shown.decoder, before > 0 ? copy : NULL);
-		decode(&shown, found);
-		used += (size_t)(shown.data - copy) - before;
-	}
-}
-
-static void forget(struct found *found)
-{
-	found->count = found->whole = 0;
-	found->violation = 0;
-}
-
-/* A violation may be found before or behind the first bytes of its message: what counts is whole.
- */
 static void compare(const struct found *a, const struct found *b)
 {
-	size_t count = a->violation ? a->whole : a->count;
-
-	if (a->violation != b->violation || a->whole != b->whole)
-		abort();
-	if (!a->violation && a->count != b->count)
-		abort();
-	if (memcmp(a->events, b->events, count * sizeof(a->events[0])) != 0)
+	if (a->violation != b->violation || !found_same_close(a, b) || !found_same_content(a, b))
 		abort();
 }
 
@@ -280,10 +146,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 2 || size > INPUT_MAX)
 		return 0;
-	forget(&plain);
-	forget(&whole);
-	forget(&cut);
-	forget(&moved);
+	found_reset(&plain);
+	found_reset(&whole);
+	found_reset(&cut);
+	found_reset(&moved);
 	decode_plainly(&plain, data + 1, size - 1);
 	decode_in_steps(&whole, data + 1, size - 1, size, 0);
 	decode_in_steps(&cut, data + 1, size - 1, (size_t)data[0] % 32 + 1, 0);

@@ -33,10 +33,11 @@ static void parse_response(const char *data, size_t size)
 		.subprotocols = subprotocols, .subprotocol_count = 2, .now_ns = NS_PER_S};
 	struct handshake_response response = {0};
 	enum handshake_error error = 0;
-	char accept[HANDSHAKE_ACCEPT_SIZE];
+	static char accept[HANDSHAKE_ACCEPT_SIZE]; /* the same for every input */
 	ssize_t r;
 
-	handshake_accept("dGhlIHNhbXBsZSBub25jZQ==", accept);
+	if (!*accept)
+		handshake_accept("dGhlIHNhbXBsZSBub25jZQ==", accept);
 	expected.accept = accept;
 	r = handshake_read_response(data, size, &expected, &response, &error);
 	if (r < 0 && (r != -EBADMSG || !handshake_error_text(error)))
