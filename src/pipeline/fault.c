@@ -118,6 +118,20 @@ static void set_closed(struct fault *fault, const char *url, const struct client
 		  end->detail[0] ? ": " : "", end->detail);
 }
 
+/* With TLS 1.3 a server that misses our certificate can say so only after the handshake of TLS; and
+ * of what it says then, a reset that comes behind it may leave nothing. */
+static void set_hangup(struct fault *fault, const char *url, const struct client_end *end)
+{
+	bool tls = strncmp(url, "wss:", 4) == 0;
+
+	fault_set(fault, WEIR_NOT_CONNECTED,
+		  "no WebSocket at %s: the server hung up during the handshake%s%s%s", url,
+		  end->error < 0 ? ": " : "", end->error < 0 ? stream_error(end->error) : "",
+		  tls && end->error != -EKEYREJECTED
+			  ? "; perhaps it wants a certificate of ours (--cert)"
+			  : "");
+}
+
 static void set_connection(struct fault *fault, const char *url, const struct client_end *end)
 {
 	switch (end->kind) {
@@ -131,10 +145,7 @@ static void set_connection(struct fault *fault, const char *url, const struct cl
 				 "it longer",
 				 url);
 	case CLIENT_HANGUP:
-		return fault_set(fault, WEIR_NOT_CONNECTED,
-				 "no WebSocket at %s: the server hung up during the handshake%s%s",
-				 url, end->error < 0 ? ": " : "",
-				 end->error < 0 ? stream_error(end->error) : "");
+		return set_hangup(fault, url, end);
 	case CLIENT_VIOLATED:
 		return fault_set(fault, WEIR_BROKEN,
 				 "%s broke the WebSocket protocol: the server sent %s; what came "

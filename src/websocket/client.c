@@ -54,12 +54,26 @@ static bool output_waits(const struct client *client)
 	return session_output(client->session)->size > 0;
 }
 
+/* What the transport holds, or what there was no room for, is read without waiting for the socket,
+ * after everybody else's turn. */
+static void come_again(struct client *client)
+{
+	uint64_t wait_ns =
+		transport_again_ns(client->transport, !client->paused, output_waits(client));
+
+	if (client->stalled && !client->paused)
+		wait_ns = 0;
+	if (wait_ns != TRANSPORT_NEVER)
+		loop_timer_set(client->loop, &client->again, clock_monotonic_ns() + wait_ns);
+}
+
 /* How far the socket is waited for: always for reading, unless paused; for writing when needed. */
 static int update_events(struct client *client)
 {
 	uint32_t events =
 		transport_events(client->transport, !client->paused, output_waits(client));
 
+	come_again(client);
 	if (events == client->events)
 		return 0;
 	client->events = events;
@@ -71,13 +85,6 @@ static int update_events(struct client *client)
 		return loop_add(client->loop, &client->source, transport_fd(client->transport),
 				events);
 	return loop_change(client->loop, &client->source, events);
-}
-
-/* Goes on with what is there without waiting for the socket, once everybody else had a turn. */
-static void come_again(struct client *client)
-{
-	if (client->stalled || transport_has_more(client->transport))
-		loop_timer_set(client->loop, &client->again, clock_monotonic_ns());
 }
 
 static void clear_timers(struct client *client)
@@ -130,7 +137,6 @@ static int settle(struct client *client)
 	if (state >= SESSION_CLOSING && !client->closing) {
 		client->closing = true;
 		client->paused = false;
-		come_again(client);
 		loop_timer_clear(client->loop, &client->liveness_timer);
 		loop_timer_set(client->loop, &client->timer,
 			       clock_monotonic_ns() + CLOSE_TIMEOUT_NS);
@@ -185,20 +191,10 @@ static int read_in(struct client *client)
 		return update_events(client);
 	if (n <= 0)
 		return on_stream_end(client, (int)n);
-	come_again(client);
 	client->fill += (size_t)n;
 	client->counters.wire_bytes += (size_t)n;
 	liveness_heard(&client->liveness, clock_monotonic_ns(), false);
 	return consume(client);
-}
-
-static int on_again(void *data)
-{
-	struct client *client = data;
-
-	if (client->paused || client->phase == ENDED)
-		return 0;
-	return client->stalled ? consume(client) : read_in(client);
 }
 
 static int on_ready(void *data)
@@ -210,7 +206,7 @@ static int on_ready(void *data)
 		r = settle(client);
 	if (r < 0 || client->paused || client->phase == ENDED)
 		return r;
-	return read_in(client);
+	return client->stalled ? consume(client) : read_in(client);
 }
 
 /* Watches whether the other side is alive, from now on. */
@@ -365,7 +361,7 @@ int client_new(struct loop *loop, const struct client_options *options, struct c
 	client->source = (struct loop_source){.callback = on_ready, .data = client, .fd = -1};
 	client->timer = (struct loop_timer){.callback = on_timeout, .data = client};
 	client->liveness_timer = (struct loop_timer){.callback = on_liveness, .data = client};
-	client->again = (struct loop_timer){.callback = on_again, .data = client};
+	client->again = (struct loop_timer){.callback = on_ready, .data = client};
 	r = make_session(client);
 	if (r >= 0)
 		r = transport_new(loop, options->transport, on_dialled, client, &client->transport);
@@ -426,7 +422,6 @@ int client_resume(struct client *client)
 		return 0;
 	client->paused = false;
 	liveness_rest(&client->liveness, clock_monotonic_ns());
-	come_again(client);
 	return update_events(client);
 }
 

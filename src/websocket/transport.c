@@ -119,6 +119,13 @@ uint32_t transport_events(const struct transport *transport, bool read, bool wri
 	return (read ? EPOLLIN : 0u) | (write ? EPOLLOUT : 0u);
 }
 
+uint64_t transport_again_ns(const struct transport *transport, bool read, bool write)
+{
+	if (transport->tls)
+		return transport_tls_again_ns(transport->tls, read, write);
+	return TRANSPORT_NEVER;
+}
+
 static ssize_t result(ssize_t n)
 {
 	if (n >= 0)
@@ -138,11 +145,6 @@ ssize_t transport_send(struct transport *transport, const void *data, size_t siz
 	if (transport->tls)
 		return transport_tls_send(transport->tls, data, size);
 	return result(send(transport->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL));
-}
-
-bool transport_has_more(const struct transport *transport)
-{
-	return transport->tls && transport_tls_has_more(transport->tls);
 }
 
 /* libcurl can say close_notify only by closing the connection, and what the server still has to say

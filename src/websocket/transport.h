@@ -72,15 +72,18 @@ int transport_fd(const struct transport *transport);
  * until something can be written, and the other way round. */
 uint32_t transport_events(const struct transport *transport, bool read, bool write);
 
+#define TRANSPORT_NEVER UINT64_MAX
+
+/* In what time to read, or to write, without waiting for the socket: at once when something may be
+ * there that the socket does not show, or TRANSPORT_NEVER. */
+uint64_t transport_again_ns(const struct transport *transport, bool read, bool write);
+
 /* As recv(2) and send(2) without blocking: a count, 0 at the end of the stream, or −errno, which is
  * −EAGAIN when there is nothing to do now. What −EAGAIN was said to must be sent next, and the same
  * bytes, with more behind them perhaps. −EKEYREJECTED: the server does not take our certificate, or
  * wants one. −EPROTO: what came cannot be decrypted. */
 ssize_t transport_receive(struct transport *transport, void *data, size_t size);
 ssize_t transport_send(struct transport *transport, const void *data, size_t size);
-
-/* Whether transport_receive() has to be called again without waiting for the socket. */
-bool transport_has_more(const struct transport *transport);
 
 /* Nothing will be sent any more: the other side sees the end of the stream. */
 void transport_finish(struct transport *transport);

@@ -7,12 +7,15 @@
  * The caller's memory may have moved by then, so one record is kept here.
  *
  * Either may wait for the opposite of what it looks like, when keys are being exchanged anew.
- * libcurl says EAGAIN for both. But reading with bytes on the socket can only be waiting for
- * writing, and writing to a socket that takes more can only be waiting for reading.
+ * libcurl says EAGAIN for both. But one that does not go on although the socket is ready for it is
+ * most likely waiting for the opposite. It only looks so as well when the socket became ready a
+ * moment ago; hence it is not only waited for the socket then, but also tried again soon.
  */
 #include "websocket/transport_tls.h"
 
+#include "base/clock.h"
 #include "base/macro.h"
+#include "websocket/transport.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -22,15 +25,17 @@
 #include <sys/socket.h>
 
 #define RECORD_SIZE KIB(16) /* the most that one can hold */
+#define SEND_TRIES 3
+#define STUCK_NS (10 * NS_PER_MS)
 
 struct transport_tls {
 	CURL *easy;
 	int fd;
 	const char *words;
-	bool more;  /* reading has not come to an EAGAIN yet */
-	bool ended; /* the stream has: with `error`, 0 or −errno */
-	bool read_wants_write;
-	bool write_wants_read;
+	bool more;	  /* reading has not come to an EAGAIN yet */
+	bool ended;	  /* the stream has: with `error`, 0 or −errno */
+	bool read_stuck;  /* with something to read on the socket */
+	bool write_stuck; /* on a socket that takes more */
 	int error;
 	size_t held; /* bytes in `record` that were tried and did not get through */
 	uint8_t record[RECORD_SIZE];
@@ -58,11 +63,19 @@ uint32_t transport_tls_events(const struct transport_tls *tls, bool read, bool w
 	uint32_t events = 0;
 
 	if (read)
-		events |= tls->read_wants_write ? EPOLLOUT : EPOLLIN;
-	/* One that waits for reading goes on when something is read, and not before. */
-	if (write && !tls->write_wants_read)
+		events |= tls->read_stuck ? EPOLLOUT : EPOLLIN;
+	/* What waits for something to be read is not woken up by a socket that can be written. */
+	if (write && !tls->write_stuck)
 		events |= EPOLLOUT;
 	return events;
+}
+
+uint64_t transport_tls_again_ns(const struct transport_tls *tls, bool read, bool write)
+{
+	if (read && tls->more)
+		return 0;
+	return (read && tls->read_stuck) || (write && tls->write_stuck) ? STUCK_NS
+									: TRANSPORT_NEVER;
 }
 
 /* With TLS 1.3 the server says only after the handshake what it thinks of our certificate. */
@@ -115,8 +128,7 @@ ssize_t transport_tls_receive(struct transport_tls *tls, void *data, size_t size
 		tls->ended = true;
 		tls->error = code == CURLE_OK ? 0 : receive_error(tls);
 	}
-	tls->write_wants_read = false;
-	tls->read_wants_write = code == CURLE_AGAIN && got == 0 && has_unread(tls->fd);
+	tls->read_stuck = code == CURLE_AGAIN && got == 0 && has_unread(tls->fd);
 	tls->more = code != CURLE_AGAIN;
 	if (got > 0)
 		return (ssize_t)got;
@@ -126,21 +138,19 @@ ssize_t transport_tls_receive(struct transport_tls *tls, void *data, size_t size
 ssize_t transport_tls_send(struct transport_tls *tls, const void *data, size_t size)
 {
 	size_t n = 0;
+	int tries = 0;
 	CURLcode code;
 
 	if (tls->held == 0) {
 		tls->held = MIN(size, sizeof(tls->record));
 		memcpy(tls->record, data, tls->held);
 	}
-	code = curl_easy_send(tls->easy, tls->record, tls->held, &n);
-	tls->write_wants_read = code == CURLE_AGAIN && takes_more(tls->fd);
+	do {
+		code = curl_easy_send(tls->easy, tls->record, tls->held, &n);
+		tls->write_stuck = code == CURLE_AGAIN && takes_more(tls->fd);
+	} while (tls->write_stuck && ++tries < SEND_TRIES);
 	if (code == CURLE_AGAIN)
 		return -EAGAIN;
 	tls->held = 0;
 	return code == CURLE_OK ? (ssize_t)n : -EPIPE;
-}
-
-bool transport_tls_has_more(const struct transport_tls *tls)
-{
-	return tls->more;
 }

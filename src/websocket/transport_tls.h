@@ -16,8 +16,8 @@ void transport_tls_free(struct transport_tls *tls);
 
 /* As those of transport.h. */
 uint32_t transport_tls_events(const struct transport_tls *tls, bool read, bool write);
+uint64_t transport_tls_again_ns(const struct transport_tls *tls, bool read, bool write);
 ssize_t transport_tls_receive(struct transport_tls *tls, void *data, size_t size);
 ssize_t transport_tls_send(struct transport_tls *tls, const void *data, size_t size);
-bool transport_tls_has_more(const struct transport_tls *tls);
 
 #endif

@@ -9,6 +9,7 @@ import pytest
 
 import harness
 from collector import Collector
+from servers.authority import Authority
 from servers.hostile import HostileServer
 from servers.node import NodeServer
 from servers.python import PythonServer
@@ -77,6 +78,26 @@ def honest_server(request, tmp_path):
 
     def start(plan):
         servers.append(kind(plan, tmp_path))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.finish()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """Certificates of an authority that nobody knows."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def external(place):
+    """external(kind, …): a server that others wrote, as a process of its own."""
+    servers = []
+
+    def start(kind, *args, **options):
+        servers.append(kind(place.directory(f"{kind.__name__}-{len(servers)}"), *args, **options))
         return servers[-1]
 
     yield start

@@ -155,13 +155,13 @@ class Connection:
 
 
 class HostileServer:
-    def __init__(self, script, send_buffer=None):
-        self._script = script
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, script, send_buffer=None, tls=None, listener=None):
+        self._script, self._tls = script, tls
+        self._listener = listener or socket.create_server(("127.0.0.1", 0))
         if send_buffer:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         self.port = self._listener.getsockname()[1]
-        self.url = f"ws://127.0.0.1:{self.port}/"
+        self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.port}/"
         self.connections = []
         self._failures = []
         self._threads = []
@@ -175,7 +175,8 @@ class HostileServer:
             except OSError:
                 return
             client.settimeout(LIMIT)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if client.family != socket.AF_UNIX:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = Connection(client)
             self.connections.append(connection)
             thread = threading.Thread(target=self._play, args=(connection,), daemon=True)
@@ -184,6 +185,8 @@ class HostileServer:
 
     def _play(self, connection):
         try:
+            if self._tls:
+                connection.socket = self._tls.wrap_socket(connection.socket, server_side=True)
             self._script(connection)
         except Exception as failure:
             self._failures.append(failure)
