@@ -48,10 +48,10 @@ static long info(CURL *easy, CURLINFO which)
 	return curl_easy_getinfo(easy, which, &number) == CURLE_OK ? number : 0;
 }
 
-/* What a proxy answered to CONNECT. */
+/* What a proxy answered to CONNECT. 401 is no proxy's to say, and tinyproxy says it. */
 static enum transport_error classify_status(long status)
 {
-	if (status == 407)
+	if (status == 407 || status == 401)
 		return TRANSPORT_PROXY_AUTH;
 	return status >= 500 || status == 408 || status == 429 ? TRANSPORT_PROXY_FAILED
 							       : TRANSPORT_PROXY_REFUSED;

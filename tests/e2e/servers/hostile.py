@@ -160,7 +160,7 @@ class HostileServer:
         self._listener = listener or socket.create_server(("127.0.0.1", 0))
         if send_buffer:
             self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-        self.port = self._listener.getsockname()[1]
+        self.port = self._listener.getsockname()[1]  # of no meaning for a Unix socket
         self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.port}/"
         self.connections = []
         self._failures = []
