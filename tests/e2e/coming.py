@@ -22,7 +22,8 @@ def _help():
 
 
 def offers(option, word=""):
-    return re.search(rf"^ +--{re.escape(option)}(\s.*{re.escape(word)}|$)", _help(), re.M) is not None
+    line = rf"^ +--{re.escape(option)}(\s.*{re.escape(word)}|$)"
+    return re.search(line, _help(), re.M) is not None
 
 
 def coming(option, word=""):

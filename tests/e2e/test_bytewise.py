@@ -1,4 +1,4 @@
-"""What a server sends, right or wrong, delivered one byte at a time: nothing may come out otherwise."""
+"""What a server sends, right or wrong, one byte at a time: nothing may come out otherwise."""
 
 import pytest
 
@@ -26,7 +26,8 @@ def upgrade_bytewise(connection, lines=None):
 
 def test_all_that_is_right(weir, serve):
     sizes = [0, 1, 125, 126, 127, 300, 65535, 65536]
-    messages = [(TEXT, b"t" * size) for size in sizes] + [(BINARY, b"\xff" * size) for size in sizes]
+    messages = [(TEXT, b"t" * size) for size in sizes]
+    messages += [(BINARY, b"\xff" * size) for size in sizes]
     data = b"".join(frame(kind, payload) for kind, payload in messages)
     data += frame(PING, b"p" * 125) + frame(PONG, b"unasked")
     data += frame(TEXT, b"\xf0", fin=False) + frame(PING) + frame(0, b"\x9f\x98", fin=False)

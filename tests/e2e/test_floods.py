@@ -5,7 +5,7 @@ import threading
 import pytest
 
 import frames
-from frames import PING, TEXT, fragments, frame, text, texts
+from frames import PING, TEXT, fragments, frame, text
 from harness import LIMIT, SANITIZED
 from spool_reader import events_of, payloads_of
 from together import Together

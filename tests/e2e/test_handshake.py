@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from coming import coming
 from servers.hostile import sending
 
 
@@ -75,6 +76,47 @@ WRONG = {
 def test_a_wrong_answer(weir, serve, name):
     change, word = WRONG[name]
     refuse(weir, serve, changing(change), word)
+
+
+CHOICES = {  # of ["first", "second"]: the exit code
+    "first": 0,
+    "second": 0,
+    "third": 3,
+    "FIRST": 3,
+    "first, second": 3,
+    "firs": 3,
+}
+
+
+@coming("subprotocol")
+@pytest.mark.parametrize("choice", CHOICES)
+def test_the_choice_of_a_subprotocol(weir, serve, choice):
+    def script(connection):
+        offered = connection.read_request().values("sec-websocket-protocol")
+        assert ",".join(offered).replace(" ", "") == "first,second"
+        connection.answer(*connection.accept_lines(), f"Sec-WebSocket-Protocol: {choice}")
+        if CHOICES[choice] == 0:
+            connection.finish()
+        connection.wait_end()
+
+    server = serve(script)
+    options = ["--subprotocol", "first", "--subprotocol", "second"]
+    words = ["subprotocol"] if CHOICES[choice] else []
+    weir.captured(server.url, *options)[0].expect(CHOICES[choice], *words)
+    server.join()
+
+
+@coming("subprotocol")
+def test_a_subprotocol_chosen_twice(weir, serve):
+    line = "Sec-WebSocket-Protocol: first"
+    refuse(weir, serve, changing(lambda lines: [*lines, line, line]), "subprotocol",
+           options=["--subprotocol", "first"])
+
+
+@coming("subprotocol")
+@pytest.mark.parametrize("name", ["", "two words", "a,b", "a\r\nX: y", "ü"])
+def test_no_name_of_a_subprotocol(weir, name):
+    weir.capture("ws://127.0.0.1:9/", "--subprotocol", name).expect(2)
 
 
 GARBAGE = {

@@ -9,7 +9,7 @@ from coming import coming, offers
 from frames import BINARY, CONTINUATION, TEXT
 from harness import wait_until
 from servers.nats import NatsServer, deliveries, subscription
-from spool_reader import CONNECTED, DISCONNECTED, events_of, messages_of, payloads_of
+from spool_reader import CONNECTED, DISCONNECTED, events_of, messages_of, payloads_of, records_of
 
 LARGEST = 8 << 20
 A_BROWSER = ["--header", "User-Agent: Mozilla/5.0"]  # gets frames of 4 KiB from nats-server
@@ -31,17 +31,20 @@ class Subscriber:
                                           "--send", subscription("feed"), *options)
         self.wait_for(b"PONG\r\n")
 
-    def wait_for(self, words):
-        wait_until(lambda: any(words in path.read_bytes() for path in self.spool.glob("*.data")),
-                   f"{words!r} is in the spool")
+    def wait_for(self, words, times=1):
+        wait_until(lambda: self._count(words) >= times, f"{words!r} is in the spool")
+
+    def _count(self, words):
+        return sum(path.read_bytes().count(words) for path in self.spool.glob("*.data"))
 
     def ended(self, code, *words):
         """Checks how the capture ended; returns what it said."""
         return self.process.wait().expect(code, *words)
 
-    def delivered(self):
-        """What was published, as far as it was captured."""
-        found, rest = deliveries(b"".join(payloads_of(self.spool)))
+    def delivered(self, connection=0):
+        """What was published to one connection, as far as it was captured."""
+        found, rest = deliveries(b"".join(record.payload for record in records_of(self.spool)
+                                          if record.connection == connection))
         assert rest == b""
         return found
 
@@ -130,6 +133,25 @@ def test_kill_is_an_end_without_close(weir, run_server):
     assert subscriber.delivered() == published
     event = events_of(subscriber.spool)[-1]
     assert (event.kind, event.close_code, event.cut) == (DISCONNECTED, 1006, False)
+
+
+@coming("retry")
+def test_it_is_killed_and_starts_again(weir, run_server):
+    """A second connection, subscribed as the first one; the record tells them apart."""
+    nats = run_server(NatsServer)
+    subscriber = Subscriber(weir, nats.url, "--retry", "20")
+    nats.publish("feed", [b"first"])
+    subscriber.wait_for(b"first\r\n")
+    nats.kill()
+    nats.start_again()
+    subscriber.wait_for(b"PONG\r\n", times=2)
+    nats.publish("feed", [b"second"])
+    subscriber.wait_for(b"second\r\n")
+    subscriber.process.signal()
+    subscriber.ended(0)
+    assert [subscriber.delivered(connection) for connection in (0, 1)] == [[b"first"], [b"second"]]
+    ends = [e.close_code for e in events_of(subscriber.spool) if e.kind == DISCONNECTED]
+    assert ends == [1006, 1000]
 
 
 @pytest.mark.parametrize("more, words, code", [

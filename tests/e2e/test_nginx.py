@@ -1,4 +1,4 @@
-"""nginx between weir and a server: all passes through it, and its own ends and refusals are told."""
+"""nginx between weir and a server: all passes through, and its own ends and refusals are told."""
 
 import pytest
 

@@ -7,14 +7,13 @@ from harness import wait_until
 from servers.websocketd import WebsocketdServer
 from spool_reader import DISCONNECTED, events_of, messages_of, payloads_of
 
-LINES = """
-import sys
-for size in (1, 4000, 65535, 65536, 65537, 300_000, 1):
+SIZES = [1, 4000, 65535, 65536, 65537, 300_000, 1]
+LINES = f"""
+for size in {SIZES}:
     print(("x" * size)[:-1] + "ü")
 print("the end")
 """
-EXPECTED = [("x" * (size - 1) + "ü").encode() for size in (1, 4000, 65535, 65536, 65537, 300_000, 1)]
-EXPECTED.append(b"the end")
+EXPECTED = [*(("x" * (size - 1) + "ü").encode() for size in SIZES), b"the end"]
 
 
 def test_every_line_is_a_message(weir, run_server):

@@ -37,7 +37,7 @@ def digest(parts):
 
 
 def test_a_fast_stream(weir, proxied):
-    """Nothing paces it but TCP. The source stays: at its end websockify drops what it has queued."""
+    """Nothing paces it but TCP. The source stays: at its end websockify drops what it queued."""
     block = random.Random(3).randbytes(BLOCK)
 
     def feed(client):

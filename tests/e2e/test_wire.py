@@ -21,6 +21,7 @@ def test_the_request(weir, serve):
     result.expect(0)
     request = server.connection.request
     assert request.line == "GET /a/b%20c?d=e&f=%23 HTTP/1.1"
+    assert not request.values("sec-websocket-protocol"), "a subprotocol nobody asked for"
     assert request.value("host") == f"127.0.0.1:{server.port}"
     assert (request.value("x-one"), request.value("x-two")) == ("1", "two words")
 
@@ -89,6 +90,18 @@ def test_headers_in_other_spelling(weir, serve):
         connection.finish()
 
     capture(weir, serve, script)
+
+
+def test_headers_in_lower_case(weir, serve):
+    def script(connection):
+        accept = connection.read_request().accept
+        connection.answer("upgrade: websocket", "connection: upgrade",
+                          f"sec-websocket-accept: {accept}", "date: Fri, 27 Nov 2026 00:00:00 GMT",
+                          more=text("one"))
+        connection.finish()
+
+    _, spool, _ = capture(weir, serve, script)
+    assert payloads_of(spool) == [b"one"]
 
 
 def test_each_ping_gets_its_pong_in_order(weir, serve):

@@ -46,7 +46,6 @@ class Request:
         assert self.value("sec-websocket-version") == "13"
         assert len(base64.b64decode(self.value("sec-websocket-key"), validate=True)) == 16
         assert self.value("host")
-        assert not self.values("sec-websocket-protocol"), "a subprotocol nobody asked for"
 
 
 @dataclass

@@ -62,7 +62,8 @@ class NatsServer(Program):
         with socket.create_connection(("127.0.0.1", self._ports[0]), LIMIT) as publisher:
             publisher.sendall(b'CONNECT {"verbose":false}\r\n')
             for payload in payloads:
-                publisher.sendall(b"PUB %s %d\r\n%s\r\n" % (subject.encode(), len(payload), payload))
+                head = f"PUB {subject} {len(payload)}\r\n".encode()
+                publisher.sendall(head + payload + b"\r\n")
             publisher.sendall(b"PING\r\n")
             with publisher.makefile("rb") as answers:
                 wait_until(lambda: answers.readline() == b"PONG\r\n", "everything is published")

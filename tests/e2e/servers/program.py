@@ -17,7 +17,7 @@ ATTEMPTS = 3
 
 
 def find_program(name, package):
-    """Its path. Who has no such package skips the test; where changes are checked, it must be there."""
+    """Its path. Without the package the test is skipped, but not where changes are checked."""
     path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if path:
         return path
