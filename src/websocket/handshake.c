@@ -113,6 +113,7 @@ static bool parse_status_line(const char *line, size_t size, struct handshake_re
 
 struct seen {
 	bool upgrade;
+	bool other_upgrade;
 	bool connection;
 	int accepts;
 	bool accepted;
@@ -124,7 +125,10 @@ static void see_field(struct seen *seen, const struct head_field *field, const c
 		      struct handshake_response *response)
 {
 	if (head_name_is(field, "Upgrade")) {
-		seen->upgrade |= head_value_is(field, "websocket");
+		if (head_value_is(field, "websocket"))
+			seen->upgrade = true;
+		else
+			seen->other_upgrade = true;
 	} else if (head_name_is(field, "Connection")) {
 		seen->connection |= head_value_has(field, "upgrade");
 	} else if (head_name_is(field, "Sec-WebSocket-Accept")) {
@@ -145,7 +149,7 @@ static enum handshake_error judge(const struct seen *seen, int status)
 {
 	if (status != 101)
 		return HANDSHAKE_STATUS;
-	if (!seen->upgrade)
+	if (!seen->upgrade || seen->other_upgrade)
 		return HANDSHAKE_UPGRADE;
 	if (!seen->connection)
 		return HANDSHAKE_CONNECTION;

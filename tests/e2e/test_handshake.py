@@ -62,6 +62,8 @@ WRONG = {
     "accept twice": (lambda lines: [*lines, lines[2]], "accept"),
     "no upgrade": (lambda lines: lines[1:], "upgrade"),
     "upgrade to something else": (lambda lines: ["Upgrade: h2c", *lines[1:]], "upgrade"),
+    "upgrade to something else too": (lambda lines: [*lines, "Upgrade: h2c"], "upgrade"),
+    "upgrade to a list": (lambda lines: ["Upgrade: websocket, h2c", *lines[1:]], "upgrade"),
     "no connection": (lambda lines: [lines[0], lines[2]], "connection"),
     "connection without upgrade": (lambda lines: [lines[0], "Connection: close", lines[2]],
                                    "connection"),
@@ -140,6 +142,19 @@ def test_garbage_instead_of_http(weir, serve, name):
         connection.wait_end()
 
     refuse(weir, serve, script)
+
+
+@pytest.mark.xfail(strict=True, reason="it is waited for the end of a head that has ended")
+def test_lines_that_end_in_lf_alone(weir, serve):
+    """Refused, but as what it is: to wait for more of it helps nobody."""
+    def script(connection):
+        accept = connection.read_request().accept
+        connection.send(b"HTTP/1.1 101 OK\nUpgrade: websocket\nConnection: upgrade\n"
+                        b"Sec-WebSocket-Accept: " + accept.encode() + b"\n\n")
+        connection.wait_end()
+
+    refuse(weir, serve, script, "did not answer in HTTP/1.1",
+           options=["--connect-timeout", "300ms"])
 
 
 @pytest.mark.parametrize("part", [b"X-Endless: yes\r\n", b"x"])
