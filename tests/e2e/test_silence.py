@@ -120,6 +120,12 @@ def after_both(connection):
     connection.wait_end()
 
 
+def another_code_after_our_close(connection):
+    connection.upgrade(more=text("one"))
+    connection.wait_close()
+    connection.send(frames.close(1011))
+
+
 def hung_up_after_our_close(connection):
     """All that was wanted is there: it is no failure of the capture."""
     connection.upgrade(more=text("one"))
@@ -135,6 +141,7 @@ CLOSINGS = {  # what weir calls the end, and the code of the server
     after_its_close: ("closed", 1000),
     after_our_close: ("limit", 1006),
     after_both: ("limit", 1000),
+    another_code_after_our_close: ("limit", 1011),
     hung_up_after_our_close: ("limit", 1006),
     reset_after_our_close: ("limit", 1006),
 }

@@ -1,7 +1,10 @@
 """What the wire may legally do to a client, byte by byte."""
 
+import pytest
+
 import frames
 from frames import BINARY, PING, PONG, TEXT, fragments, frame, text, texts
+from harness import LIMIT
 from servers.hostile import sending
 from spool_reader import CONNECTED, DISCONNECTED, events_of, messages_of, payloads_of
 
@@ -126,6 +129,29 @@ def test_more_pings_than_the_socket_takes_pongs_for(weir, serve):
 
     _, spool, _ = capture(weir, serve, script)
     assert payloads_of(spool) == [b"after"]
+
+
+@pytest.mark.xfail(strict=True, reason="pongs for which there is no room are dropped, the last too")
+def test_the_last_of_many_pings_is_answered(weir, serve):
+    """Those before it need no answer then, RFC 6455 section 5.5.3; it does."""
+    pings = [b"%06d" % n + b"p" * 119 for n in range(60_000)]
+    pongs = []
+
+    def script(connection):
+        connection.upgrade()
+        connection.send(b"".join(frame(PING, ping) for ping in pings))
+        connection.socket.settimeout(1)
+        try:
+            while not pongs or pongs[-1] != pings[-1]:
+                pongs.append(connection.next_of(PONG).payload)
+        except TimeoutError:
+            pass
+        connection.socket.settimeout(LIMIT)
+        connection.finish()
+
+    capture(weir, serve, script)
+    assert pongs == sorted(pongs)
+    assert pongs[-1] == pings[-1]
 
 
 def test_messages_to_send_arrive_in_order(weir, serve):
