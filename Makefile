@@ -35,7 +35,7 @@ OPTIONS := -Db_lto=$(LTO) $(if $(WERROR),-Dwerror=true) \
 
 build = tools/configure $(BUILD) $(OPTIONS) && ninja -C $(BUILD)
 
-.PHONY: all demo test bench lint fuzz torture format install clean help
+.PHONY: all demo test chromium bench lint fuzz torture format install clean help
 .NOTPARALLEL:
 
 all: ## build build/weir and the two libraries (the default)
@@ -49,6 +49,11 @@ test: ## build, and run every test
 	@tools/setup build test
 	@$(build)
 	@tests/run $(BUILD)
+
+chromium: ## build, and run the tests against Chromium's DevTools
+	@tools/setup build test chromium
+	@$(build)
+	@tests/run $(BUILD) --chromium
 
 bench: ## measure speed and memory, beside what others offer
 	@tools/setup build bench

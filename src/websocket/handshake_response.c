@@ -45,6 +45,7 @@ struct seen {
 	struct handshake_response *response;
 	size_t fields;
 	bool upgrade;
+	bool other_upgrade;
 	bool connection;
 	int accepts;
 	bool accepted;
@@ -57,6 +58,15 @@ static bool value_equals(const struct head_field *field, const char *text)
 {
 	return field->value_size == strlen(text) &&
 	       memcmp(field->value, text, field->value_size) == 0;
+}
+
+/* To upgrade to something else as well is to do neither. */
+static void see_upgrade(struct seen *seen, const struct head_field *field)
+{
+	if (head_value_is(field, "websocket"))
+		seen->upgrade = true;
+	else
+		seen->other_upgrade = true;
 }
 
 static void see_accept(struct seen *seen, const struct head_field *field)
@@ -153,7 +163,7 @@ static void see_field(struct seen *seen, const struct head_field *field)
 {
 	seen->fields++;
 	if (head_name_is(field, "Upgrade"))
-		seen->upgrade |= head_value_is(field, "websocket");
+		see_upgrade(seen, field);
 	else if (head_name_is(field, "Connection"))
 		seen->connection |= head_value_has(field, "upgrade");
 	else if (head_name_is(field, "Sec-WebSocket-Accept"))
@@ -174,7 +184,7 @@ static enum handshake_error judge(const struct seen *seen)
 		return HANDSHAKE_MANY_FIELDS;
 	if (seen->response->status != 101)
 		return HANDSHAKE_STATUS;
-	if (!seen->upgrade)
+	if (!seen->upgrade || seen->other_upgrade)
 		return HANDSHAKE_UPGRADE;
 	if (!seen->connection)
 		return HANDSHAKE_CONNECTION;

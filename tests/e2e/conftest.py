@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -13,6 +14,7 @@ from servers.authority import Authority
 from servers.hostile import HostileServer
 from servers.node import NodeServer
 from servers.python import PythonServer
+from servers.tap import Tap
 
 sys.dont_write_bytecode = True
 
@@ -103,6 +105,30 @@ def external(place):
     yield start
     for server in servers:
         server.finish()
+
+
+@pytest.fixture
+def run_server():
+    """run_server(kind, …): a program that serves; ended after the test, and nothing of it stays."""
+    with ExitStack() as ends:
+        def start(kind, *arguments, **options):
+            server = kind(*arguments, **options)
+            ends.callback(server.finish)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def tap():
+    """tap(url): keeps a copy of what goes over one connection; see servers/tap.py."""
+    with ExitStack() as ends:
+        def start(url):
+            one = Tap(url)
+            ends.callback(one.finish)
+            return one
+
+        yield start
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from coming import coming
 from servers.hostile import sending
 
 
@@ -61,6 +62,8 @@ WRONG = {
     "accept twice": (lambda lines: [*lines, lines[2]], "accept"),
     "no upgrade": (lambda lines: lines[1:], "upgrade"),
     "upgrade to something else": (lambda lines: ["Upgrade: h2c", *lines[1:]], "upgrade"),
+    "upgrade to something else too": (lambda lines: [*lines, "Upgrade: h2c"], "upgrade"),
+    "upgrade to a list": (lambda lines: ["Upgrade: websocket, h2c", *lines[1:]], "upgrade"),
     "no connection": (lambda lines: [lines[0], lines[2]], "connection"),
     "connection without upgrade": (lambda lines: [lines[0], "Connection: close", lines[2]],
                                    "connection"),
@@ -75,6 +78,47 @@ WRONG = {
 def test_a_wrong_answer(weir, serve, name):
     change, word = WRONG[name]
     refuse(weir, serve, changing(change), word)
+
+
+CHOICES = {  # of ["first", "second"]: the exit code
+    "first": 0,
+    "second": 0,
+    "third": 3,
+    "FIRST": 3,
+    "first, second": 3,
+    "firs": 3,
+}
+
+
+@coming("subprotocol")
+@pytest.mark.parametrize("choice", CHOICES)
+def test_the_choice_of_a_subprotocol(weir, serve, choice):
+    def script(connection):
+        offered = connection.read_request().values("sec-websocket-protocol")
+        assert ",".join(offered).replace(" ", "") == "first,second"
+        connection.answer(*connection.accept_lines(), f"Sec-WebSocket-Protocol: {choice}")
+        if CHOICES[choice] == 0:
+            connection.finish()
+        connection.wait_end()
+
+    server = serve(script)
+    options = ["--subprotocol", "first", "--subprotocol", "second"]
+    words = ["subprotocol"] if CHOICES[choice] else []
+    weir.captured(server.url, *options)[0].expect(CHOICES[choice], *words)
+    server.join()
+
+
+@coming("subprotocol")
+def test_a_subprotocol_chosen_twice(weir, serve):
+    line = "Sec-WebSocket-Protocol: first"
+    refuse(weir, serve, changing(lambda lines: [*lines, line, line]), "subprotocol",
+           options=["--subprotocol", "first"])
+
+
+@coming("subprotocol")
+@pytest.mark.parametrize("name", ["", "two words", "a,b", "a\r\nX: y", "ü"])
+def test_no_name_of_a_subprotocol(weir, name):
+    weir.capture("ws://127.0.0.1:9/", "--subprotocol", name).expect(2)
 
 
 GARBAGE = {
@@ -98,6 +142,19 @@ def test_garbage_instead_of_http(weir, serve, name):
         connection.wait_end()
 
     refuse(weir, serve, script)
+
+
+@pytest.mark.xfail(strict=True, reason="it is waited for the end of a head that has ended")
+def test_lines_that_end_in_lf_alone(weir, serve):
+    """Refused, but as what it is: to wait for more of it helps nobody."""
+    def script(connection):
+        accept = connection.read_request().accept
+        connection.send(b"HTTP/1.1 101 OK\nUpgrade: websocket\nConnection: upgrade\n"
+                        b"Sec-WebSocket-Accept: " + accept.encode() + b"\n\n")
+        connection.wait_end()
+
+    refuse(weir, serve, script, "did not answer in HTTP/1.1",
+           options=["--connect-timeout", "300ms"])
 
 
 @pytest.mark.parametrize("part", [b"X-Endless: yes\r\n", b"x"])

@@ -89,6 +89,8 @@ static const struct {
 	{"no upgrade", HANDSHAKE_UPGRADE, STATUS CONNECTION ACCEPTED "\r\n"},
 	{"another upgrade", HANDSHAKE_UPGRADE,
 	 STATUS "Upgrade: h2c\r\n" CONNECTION ACCEPTED "\r\n"},
+	{"another upgrade too", HANDSHAKE_UPGRADE,
+	 STATUS UPGRADE "Upgrade: h2c\r\n" CONNECTION ACCEPTED "\r\n"},
 	{"a longer upgrade", HANDSHAKE_UPGRADE,
 	 STATUS "Upgrade: websockets\r\n" CONNECTION ACCEPTED "\r\n"},
 	{"no connection", HANDSHAKE_CONNECTION, STATUS UPGRADE ACCEPTED "\r\n"},

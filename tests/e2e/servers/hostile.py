@@ -6,6 +6,7 @@ gets the script from its start, in a thread of its own.
 
 import base64
 import hashlib
+import select
 import socket
 import struct
 import threading
@@ -45,7 +46,6 @@ class Request:
         assert self.value("sec-websocket-version") == "13"
         assert len(base64.b64decode(self.value("sec-websocket-key"), validate=True)) == 16
         assert self.value("host")
-        assert not self.values("sec-websocket-protocol"), "a subprotocol nobody asked for"
 
 
 @dataclass
@@ -110,6 +110,11 @@ class Connection:
         except (BrokenPipeError, ConnectionResetError):
             pass
         return sent
+
+    def send_until_heard(self, data):
+        """Sends again and again, until the client says something."""
+        while not select.select([self.socket], [], [], 0)[0]:
+            self.socket.sendall(data)
 
     def next_frame(self):
         """The client's next frame, which must be a legal one."""
