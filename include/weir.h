@@ -119,8 +119,19 @@ struct weir_source {
 	const char *url;	    /* ws[s]://HOST[:PORT][/PATH][?QUERY] */
 	const char *const *headers; /* "Name: value", added to the request */
 	size_t header_count;
-	const char *const *sends; /* text messages to send after each connect */
+	const char *const *subprotocols; /* offered, the one that is wanted most first */
+	size_t subprotocol_count;
+	const char *user_agent; /* "weir/VERSION" */
+	const char *origin;	/* none */
+	const char *basic;	/* "USER:PASSWORD", sent as Authorization: Basic, */
+	const char *bearer;	/* or a token, sent as Authorization: Bearer */
+
+	/* What is said first on each connection: a script (weir-capture(1) tells how they look),
+	 * and text messages, or "@FILE" for what a file holds. */
+	const char *script; /* a path */
+	const char *const *sends;
 	size_t send_count;
+
 	uint64_t connect_timeout_ns; /* 30 s, up to the open WebSocket */
 
 	/* Staying connected. A connection is dead when nothing follows on a Ping within its
@@ -140,6 +151,8 @@ struct weir_source {
 	/* Limits, beyond which the connection ends with code 1009 or 1008. */
 	uint64_t message_max;	/* bytes of a message, uncompressed (4 GiB) */
 	uint64_t fragments_max; /* frames of a message (16 Mi) */
+	uint64_t ratio_max;	/* how much smaller a compressed message may be (no limit) */
+	bool no_compression;	/* permessage-deflate is not offered */
 
 	const char *cacert;	  /* who is trusted with wss://, in place of the system's store; */
 	const char *cert;	  /* our own certificate; each a PEM file, */

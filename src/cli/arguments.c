@@ -46,6 +46,8 @@ static int set(const struct argument *argument, const char *text)
 		return units_parse_time(text, argument->value);
 	case ARGUMENT_COUNT:
 		return units_parse_count(text, argument->value);
+	case ARGUMENT_SECTION:
+		break;
 	}
 	return -EINVAL;
 }
@@ -94,9 +96,14 @@ static void print_help(const struct usage *usage)
 	printf("Usage: %s %s\n\n%s\n\nOptions:\n", usage->command, usage->synopsis, usage->summary);
 	for (size_t i = 0; i < usage->count; i++) {
 		const struct argument *argument = &usage->arguments[i];
-		int width = printf("  --%s%s%s", argument->name, argument->metavar ? " " : "",
-				   argument->metavar ? argument->metavar : "");
+		int width;
 
+		if (argument->kind == ARGUMENT_SECTION) {
+			printf("\n%s:\n", argument->help);
+			continue;
+		}
+		width = printf("  --%s%s%s", argument->name, argument->metavar ? " " : "",
+			       argument->metavar ? argument->metavar : "");
 		printf("%*s%s\n", MAX(HELP_COLUMN - width, 2), "", argument->help);
 	}
 	printf("  --help%*sprint this\n", HELP_COLUMN - 8, "");
@@ -107,17 +114,21 @@ static void print_help(const struct usage *usage)
 static struct option *make_options(const struct usage *usage)
 {
 	struct option *options = calloc(usage->count + 2, sizeof(*options));
+	size_t count = 0;
 
 	if (!options)
 		return NULL;
-	for (size_t i = 0; i < usage->count; i++)
-		options[i] = (struct option){
-			.name = usage->arguments[i].name,
-			.has_arg = usage->arguments[i].kind == ARGUMENT_FLAG ? no_argument
-									     : required_argument,
-			.val = FIRST_VALUE + (int)i,
-		};
-	options[usage->count] = (struct option){.name = "help", .val = HELP_VALUE};
+	for (size_t i = 0; i < usage->count; i++) {
+		enum argument_kind kind = usage->arguments[i].kind;
+
+		if (kind != ARGUMENT_SECTION)
+			options[count++] = (struct option){
+				.name = usage->arguments[i].name,
+				.has_arg = kind == ARGUMENT_FLAG ? no_argument : required_argument,
+				.val = FIRST_VALUE + (int)i,
+			};
+	}
+	options[count] = (struct option){.name = "help", .val = HELP_VALUE};
 	return options;
 }
 

@@ -9,13 +9,14 @@
 #include <stdint.h>
 
 enum argument_kind {
-	ARGUMENT_FLAG,	/* bool */
-	ARGUMENT_TEXT,	/* const char * */
-	ARGUMENT_PATH,	/* the same, but not empty */
-	ARGUMENT_LIST,	/* struct argument_list: may be given more than once */
-	ARGUMENT_SIZE,	/* uint64_t, bytes */
-	ARGUMENT_TIME,	/* uint64_t, nanoseconds */
-	ARGUMENT_COUNT, /* uint64_t */
+	ARGUMENT_FLAG,	  /* bool */
+	ARGUMENT_TEXT,	  /* const char * */
+	ARGUMENT_PATH,	  /* the same, but not empty */
+	ARGUMENT_LIST,	  /* struct argument_list: may be given more than once */
+	ARGUMENT_SIZE,	  /* uint64_t, bytes */
+	ARGUMENT_TIME,	  /* uint64_t, nanoseconds */
+	ARGUMENT_COUNT,	  /* uint64_t */
+	ARGUMENT_SECTION, /* no option: `help` stands above the next ones in --help */
 };
 
 struct argument_list {

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "base/utf8.h"
+#include "websocket/authorization.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,21 +25,32 @@ static bool is_utf8(const char *text)
 	return utf8_validate(UTF8_WHOLE, (const uint8_t *)text, strlen(text)) == UTF8_WHOLE;
 }
 
-static void check(const struct weir_source *options, struct fault *fault)
+static void check_request(const struct weir_source *options, struct fault *fault)
 {
 	for (size_t i = 0; i < options->header_count; i++)
 		if (!handshake_header_is_valid(options->headers[i]))
 			fault_set(fault, WEIR_USAGE,
 				  "--header takes \"Name: value\" on one line, and none of the "
 				  "headers that the WebSocket handshake itself sets");
-	for (size_t i = 0; i < options->send_count; i++)
-		if (!is_utf8(options->sends[i]))
-			fault_set(fault, WEIR_USAGE, "--send takes text in UTF-8");
+	if (!handshake_subprotocols_are_valid(options->subprotocols, options->subprotocol_count))
+		fault_set(fault, WEIR_USAGE,
+			  "--subprotocol takes a name without blanks and separators, each once");
+	if (options->user_agent && !handshake_user_agent_is_valid(options->user_agent))
+		fault_set(fault, WEIR_USAGE, "--user-agent takes a text on one line");
+	if (options->origin && !handshake_origin_is_valid(options->origin))
+		fault_set(fault, WEIR_USAGE, "--origin takes SCHEME://HOST[:PORT], or null");
+}
+
+static void check_times(const struct weir_source *options, struct fault *fault)
+{
+	bool beats = options->beat_interval_ns > 0 && options->beat_interval_ns != WEIR_UNLIMITED;
+
 	if (options->beat && !is_utf8(options->beat))
 		fault_set(fault, WEIR_USAGE, "--heartbeat takes text in UTF-8");
-	if (options->beat_interval_ns > 0 && !options->beat)
+	if (beats != (options->beat != NULL))
 		fault_set(fault, WEIR_USAGE,
-			  "--heartbeat-interval needs a --heartbeat that is to be sent");
+			  "--heartbeat and --heartbeat-interval go together: what is sent, and how "
+			  "often");
 }
 
 static uint64_t complete(uint64_t value, uint64_t by_default)
@@ -57,14 +69,106 @@ static struct weir_source with_defaults(const struct weir_source *options)
 	all.pong_timeout_ns = complete(all.pong_timeout_ns, PONG_TIMEOUT_NS);
 	all.idle_timeout_ns = complete(all.idle_timeout_ns, 0);
 	all.beat_interval_ns = complete(all.beat_interval_ns, 0);
-	all.retry_max_ns = complete(all.retry_max_ns, RETRY_MAX_NS);
-	all.retry_first_ns = complete(all.retry_first_ns, RETRY_FIRST_NS);
+	all.retry_max_ns = all.retry_max_ns ? all.retry_max_ns : RETRY_MAX_NS;
+	all.retry_first_ns = all.retry_first_ns ? all.retry_first_ns : RETRY_FIRST_NS;
 	all.retry_attempts = complete(all.retry_attempts, 0);
 	all.retry_time_ns = complete(all.retry_time_ns, 0);
 	all.connection_age_ns = complete(all.connection_age_ns, 0);
 	all.message_max = complete(all.message_max, MESSAGE_MAX);
 	all.fragments_max = complete(all.fragments_max, FRAGMENTS_MAX);
+	all.ratio_max = complete(all.ratio_max, 0);
 	return all;
+}
+
+/* Notes as a fault what libraries say of a secret or a script. */
+static int note(int r, struct fault *fault, const char *what, const char *why)
+{
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0)
+		fault_set(fault, WEIR_USAGE, "%s %s", what, why);
+	return 0;
+}
+
+static int make_authorization(struct endpoint *endpoint, struct fault *fault)
+{
+	const struct weir_source *options = &endpoint->options;
+	const char *text = options->basic ? options->basic : options->bearer;
+	CLEANUP(secret_done) struct secret secret = {0};
+	char why[SECRET_TEXT_SIZE];
+	int r;
+
+	if (!text)
+		return 0;
+	if (options->basic && options->bearer)
+		fault_set(fault, WEIR_USAGE,
+			  "a user with a password and a bearer token exclude each other");
+	r = secret_from_bytes(text, strlen(text), &secret);
+	if (r < 0)
+		return note(r, fault, "the credentials", secret_error_text(r, why));
+	if (options->basic)
+		r = authorization_basic(&secret, &endpoint->authorization);
+	else
+		r = authorization_bearer(&secret, &endpoint->authorization);
+	return note(r, fault, "the credentials",
+		    options->basic ? "are not USER:PASSWORD on one line"
+				   : "are no token: printable ASCII without blanks");
+}
+
+/* What the handshake asks for. */
+static int make_request(struct endpoint *endpoint, struct fault *fault)
+{
+	const struct weir_source *options = &endpoint->options;
+	size_t count = options->header_count;
+	int r = make_authorization(endpoint, fault);
+
+	if (r < 0)
+		return r;
+	endpoint->headers = calloc(count + 1, sizeof(*endpoint->headers));
+	if (!endpoint->headers)
+		return -ENOMEM;
+	if (count > 0)
+		memcpy(endpoint->headers, options->headers, count * sizeof(*endpoint->headers));
+	if (endpoint->authorization.text)
+		endpoint->headers[count++] = endpoint->authorization.text;
+	endpoint->compression.client_max_window_bits = EXTENSION_WINDOW_MAX;
+	endpoint->request = (struct handshake_request_options){
+		.headers = endpoint->headers,
+		.header_count = count,
+		.subprotocols = options->subprotocols,
+		.subprotocol_count = options->subprotocol_count,
+		.user_agent = options->user_agent,
+		.origin = options->origin,
+	};
+	return 0;
+}
+
+static int fill_script(struct endpoint *endpoint, struct script_error *error)
+{
+	const struct weir_source *options = &endpoint->options;
+	int r = options->script ? script_add_file(endpoint->script, options->script, error) : 0;
+
+	for (size_t i = 0; r >= 0 && i < options->send_count; i++)
+		r = script_add_send(endpoint->script, options->sends[i], error);
+	return r;
+}
+
+/* What is said first. */
+static int make_script(struct endpoint *endpoint, struct fault *fault)
+{
+	struct script_error error = {0};
+	char where[64] = "--send:";
+	int r;
+
+	if (!endpoint->options.script && endpoint->options.send_count == 0)
+		return 0;
+	r = script_new(&endpoint->script);
+	if (r < 0)
+		return r;
+	r = fill_script(endpoint, &error);
+	if (error.line > 0)
+		snprintf(where, sizeof(where), "line %zu of the --script:", error.line);
+	return note(r, fault, where, error.text);
 }
 
 int endpoint_init(struct endpoint *endpoint, const struct weir_source *options, struct fault *fault)
@@ -76,7 +180,8 @@ int endpoint_init(struct endpoint *endpoint, const struct weir_source *options, 
 		fault_set(fault, WEIR_USAGE, "there is no URL");
 		return 0;
 	}
-	check(options, fault);
+	check_request(options, fault);
+	check_times(options, fault);
 	r = url_parse(options->url, &endpoint->url);
 	if (r < 0)
 		return r;
@@ -87,11 +192,17 @@ int endpoint_init(struct endpoint *endpoint, const struct weir_source *options, 
 	endpoint->shown_url = url_format_shown(&endpoint->url);
 	if (!endpoint->shown_url)
 		return -ENOMEM;
-	return route_set(&endpoint->route, &endpoint->options, &endpoint->url, fault);
+	r = route_set(&endpoint->route, &endpoint->options, &endpoint->url, fault);
+	if (r >= 0)
+		r = make_request(endpoint, fault);
+	return r < 0 ? r : make_script(endpoint, fault);
 }
 
 void endpoint_done(struct endpoint *endpoint)
 {
+	script_free(endpoint->script);
+	free(endpoint->headers);
+	secret_done(&endpoint->authorization);
 	route_done(&endpoint->route);
 	url_done(&endpoint->url);
 	free(endpoint->shown_url);
@@ -107,13 +218,13 @@ struct source_options endpoint_source_options(const struct endpoint *endpoint)
 			{
 				.url = &endpoint->url,
 				.transport = &endpoint->route.transport,
-				.headers = from->headers,
-				.header_count = from->header_count,
-				.sends = from->sends,
-				.send_count = from->send_count,
+				.request = &endpoint->request,
+				.compression = from->no_compression ? NULL : &endpoint->compression,
+				.script = endpoint->script,
 				.connect_timeout_ns = from->connect_timeout_ns,
 				.message_max = from->message_max,
 				.fragments_max = from->fragments_max,
+				.ratio_max = from->ratio_max,
 				.liveness =
 					{
 						.ping_interval_ns = from->ping_interval_ns,

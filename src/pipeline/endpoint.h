@@ -2,6 +2,7 @@
 #ifndef WEIR_PIPELINE_ENDPOINT_H
 #define WEIR_PIPELINE_ENDPOINT_H
 
+#include "base/secret.h"
 #include "pipeline/fault.h"
 #include "pipeline/route.h"
 #include "websocket/source.h"
@@ -11,6 +12,11 @@ struct endpoint {
 	struct url url;
 	char *shown_url; /* without its query, which may hold secrets */
 	struct route route;
+	struct secret authorization; /* a header line, or {0} */
+	const char **headers;	     /* with that one, if there is one */
+	struct handshake_request_options request;
+	struct extension_offer compression;
+	struct script *script; /* NULL: nothing is said first */
 };
 
 /* What cannot be right is noted as a fault with WEIR_USAGE. What the options point to must outlive
@@ -19,7 +25,7 @@ int endpoint_init(struct endpoint *endpoint, const struct weir_source *options,
 		  struct fault *fault);
 void endpoint_done(struct endpoint *endpoint);
 
-/* All that is known here of how to connect. */
+/* All that is known here of how to connect. It points into the endpoint. */
 struct source_options endpoint_source_options(const struct endpoint *endpoint);
 
 #endif

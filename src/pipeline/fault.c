@@ -74,13 +74,21 @@ static const char *stream_error(int error)
 	}
 }
 
+/* How the server answered, where it was not the status. */
+static const char *refusal(const struct client_end *end)
+{
+	if (end->handshake_error == HANDSHAKE_EXTENSION)
+		return extension_error_text(end->response.extension_error);
+	return handshake_error_text(end->handshake_error);
+}
+
 static void set_refused(struct fault *fault, const char *url, const struct client_end *end)
 {
 	const struct handshake_response *response = &end->response;
 
 	if (end->handshake_error != HANDSHAKE_STATUS)
 		fault_set(fault, WEIR_NOT_CONNECTED, "no WebSocket at %s: the server %s", url,
-			  handshake_error_text(end->handshake_error));
+			  refusal(end));
 	else if (response->status >= 300 && response->status <= 399 && response->location[0])
 		fault_set(fault, WEIR_NOT_CONNECTED,
 			  "%s redirects: the server answered %d %s, to %.*s; redirects are not "
@@ -160,6 +168,8 @@ static void set_connection(struct fault *fault, const char *url, const struct cl
 				 "lost the connection to %s: it sent no message within "
 				 "--idle-timeout",
 				 url);
+	case CLIENT_OPENING:
+		return fault_set(fault, WEIR_BROKEN, "%s was left again: %s", url, end->detail);
 	case CLIENT_LOST:
 		return set_lost(fault, url, end);
 	case CLIENT_CLOSED:

@@ -11,7 +11,10 @@
 #include "websocket/client.h"
 
 #include "base/clock.h"
+#include "base/printable.h"
 #include "websocket/close.h"
+#include "websocket/keepalive.h"
+#include "websocket/opening.h"
 #include "websocket/session.h"
 
 #include <errno.h>
@@ -35,9 +38,12 @@ struct client {
 	struct session *session;
 	struct loop_source source;
 	struct loop_timer timer; /* of connecting, and of the end */
-	struct loop_timer liveness_timer;
 	struct loop_timer again; /* goes on with what is there */
-	struct liveness liveness;
+	struct keepalive keepalive;
+	struct opening opening;
+	bool opening_failed;
+	int opening_error;
+	char opening_detail[SCRIPT_TEXT_SIZE];
 	enum phase phase;
 	uint32_t events; /* what the socket is waited for */
 	bool paused;
@@ -90,19 +96,34 @@ static int update_events(struct client *client)
 static void clear_timers(struct client *client)
 {
 	loop_timer_clear(client->loop, &client->timer);
-	loop_timer_clear(client->loop, &client->liveness_timer);
 	loop_timer_clear(client->loop, &client->again);
+	keepalive_end(&client->keepalive);
+	opening_done(&client->opening);
+}
+
+/* What the end is by: where the opening failed, that, and not how the server took it. */
+static void complete_end(const struct client *client, struct client_end *end)
+{
+	if (!client->opening_failed)
+		return;
+	end->kind = CLIENT_OPENING;
+	end->error = client->opening_error;
+	printable_copy(end->detail, sizeof(end->detail), client->opening_detail,
+		       strlen(client->opening_detail));
 }
 
 static int finish(struct client *client)
 {
+	struct client_end *end = session_end(client->session);
+
 	if (client->phase == ENDED)
 		return 0;
 	client->phase = ENDED;
+	complete_end(client, end);
 	loop_remove(client->loop, &client->source);
 	clear_timers(client);
 	transport_free(TAKE_PTR(client->transport)); /* or it might still get through */
-	return client->options.handler->ended(client->options.data, session_end(client->session));
+	return client->options.handler->ended(client->options.data, end);
 }
 
 static int finish_as(struct client *client, enum client_end_kind kind)
@@ -111,24 +132,28 @@ static int finish_as(struct client *client, enum client_end_kind kind)
 	return finish(client);
 }
 
-static void write_out(struct client *client)
+static int write_out(struct client *client)
 {
-	struct buffer *output = session_output(client->session);
-	size_t sent = 0;
-	ssize_t n = 0;
+	const struct buffer *output = session_output(client->session);
+	ssize_t n = 1;
+	int r = 0;
 
-	while (sent < output->size && n >= 0) {
-		n = transport_send(client->transport, output->data + sent, output->size - sent);
-		sent += n > 0 ? (size_t)n : 0;
+	while (r >= 0 && output->size > 0 && n > 0) {
+		n = transport_send(client->transport, output->data, output->size);
+		if (n > 0)
+			r = session_sent(client->session, (size_t)n);
 	}
 	/* A server that is gone is noticed by reading, where its last words are. */
-	buffer_consume(output, n < 0 && n != -EAGAIN ? output->size : sent);
+	if (n < 0 && n != -EAGAIN)
+		r = session_sent(client->session, output->size);
+	return r;
 }
 
 /* To be called after anything that may have changed the session or its output. */
 static int settle(struct client *client)
 {
 	enum session_state state = session_state(client->session);
+	int r;
 
 	if (client->phase != CONNECTED)
 		return 0;
@@ -137,11 +162,14 @@ static int settle(struct client *client)
 	if (state >= SESSION_CLOSING && !client->closing) {
 		client->closing = true;
 		client->paused = false;
-		loop_timer_clear(client->loop, &client->liveness_timer);
+		keepalive_end(&client->keepalive);
+		opening_done(&client->opening);
 		loop_timer_set(client->loop, &client->timer,
 			       clock_monotonic_ns() + CLOSE_TIMEOUT_NS);
 	}
-	write_out(client);
+	r = write_out(client);
+	if (r < 0)
+		return r;
 	if (state == SESSION_OVER && !output_waits(client))
 		transport_finish(client->transport);
 	return update_events(client);
@@ -150,6 +178,7 @@ static int settle(struct client *client)
 static int pause_reading(struct client *client)
 {
 	client->paused = true;
+	keepalive_rest(&client->keepalive, true);
 	return update_events(client);
 }
 
@@ -193,7 +222,7 @@ static int read_in(struct client *client)
 		return on_stream_end(client, (int)n);
 	client->fill += (size_t)n;
 	client->counters.wire_bytes += (size_t)n;
-	liveness_heard(&client->liveness, clock_monotonic_ns(), false);
+	keepalive_heard(&client->keepalive);
 	return consume(client);
 }
 
@@ -209,48 +238,43 @@ static int on_ready(void *data)
 	return client->stalled ? consume(client) : read_in(client);
 }
 
-/* Watches whether the other side is alive, from now on. */
-static void watch(struct client *client)
-{
-	uint64_t due = liveness_due_ns(&client->liveness);
-
-	if (due > 0)
-		loop_timer_set(client->loop, &client->liveness_timer, due);
-}
-
-static int act(struct client *client, enum liveness_action action)
-{
-	const char *beat = client->options.beat;
-	int r;
-
-	if (action == LIVENESS_SILENT || action == LIVENESS_IDLE) {
-		session_lost(client->session, 0);
-		return finish_as(client, action == LIVENESS_IDLE ? CLIENT_IDLE : CLIENT_SILENT);
-	}
-	if (action == LIVENESS_PING)
-		r = session_ping(client->session, NULL, 0);
-	else
-		r = session_send(client->session, MESSAGE_TEXT, beat, strlen(beat));
-	/* So much is waiting already that one more would tell nothing new. */
-	return r == -ENOBUFS ? 0 : r;
-}
-
-static int on_liveness(void *data)
+/* A keepalive_news. */
+static int on_keepalive(void *data, enum liveness_action action)
 {
 	struct client *client = data;
-	uint64_t now = clock_monotonic_ns();
-	enum liveness_action action;
-	int r = 0;
 
-	if (client->paused) /* what may have come is not known */
-		liveness_rest(&client->liveness, now);
-	while (r >= 0 && client->phase == CONNECTED &&
-	       (action = liveness_act(&client->liveness, now)) != LIVENESS_WAIT)
-		r = act(client, action);
-	if (r < 0 || client->phase != CONNECTED)
-		return r;
-	watch(client);
-	return settle(client);
+	if (action != LIVENESS_SILENT && action != LIVENESS_IDLE)
+		return settle(client);
+	session_lost(client->session, 0);
+	return finish_as(client, action == LIVENESS_IDLE ? CLIENT_IDLE : CLIENT_SILENT);
+}
+
+/* The server did not play its part: it is told that this is the end. */
+static int fail_opening(struct client *client, int error)
+{
+	client->opening_failed = true;
+	client->opening_error = error;
+	opening_describe(&client->opening, client->opening_detail);
+	return session_close(client->session, CLOSE_NORMAL, NULL, 0);
+}
+
+/* What is to be done after a step of the opening. */
+static int follow_opening(struct client *client, int result)
+{
+	if (result == -ENOMEM)
+		return result;
+	if (result < 0)
+		return fail_opening(client, result);
+	return result == OPENING_DONE ? client->options.handler->ready(client->options.data) : 0;
+}
+
+/* An opening_progress. */
+static int on_opening(void *data, int result)
+{
+	struct client *client = data;
+	int r = follow_opening(client, result);
+
+	return r < 0 ? r : settle(client);
 }
 
 static int on_timeout(void *data)
@@ -271,18 +295,16 @@ static int on_opened(void *data, uint64_t time_ns)
 {
 	struct client *client = data;
 	const struct client_options *options = &client->options;
+	int r;
 
 	loop_timer_clear(client->loop, &client->timer);
-	liveness_begin(&client->liveness, &options->liveness, clock_monotonic_ns());
-	watch(client);
-	for (size_t i = 0; i < options->send_count; i++) {
-		int r = session_send(client->session, MESSAGE_TEXT, options->sends[i],
-				     strlen(options->sends[i]));
-
-		if (r < 0)
-			return r;
-	}
-	return options->handler->opened(options->data, time_ns);
+	keepalive_begin(&client->keepalive, &options->liveness);
+	r = options->handler->opened(options->data, time_ns);
+	if (r < 0)
+		return r;
+	return follow_opening(client, options->script
+					      ? opening_begin(&client->opening, options->script)
+					      : OPENING_DONE);
 }
 
 static size_t on_room(void *data)
@@ -296,8 +318,10 @@ static int on_pieces(void *data, struct message_batch *batch)
 {
 	struct client *client = data;
 
-	liveness_heard(&client->liveness, client->liveness.heard_ns, true);
-	return client->options.handler->pieces(client->options.data, batch);
+	int r = follow_opening(client, opening_see(&client->opening, batch));
+
+	keepalive_heard_message(&client->keepalive);
+	return r < 0 ? r : client->options.handler->pieces(client->options.data, batch);
 }
 
 static int on_flush(void *data)
@@ -333,8 +357,9 @@ static int make_session(struct client *client)
 	const struct client_options *options = &client->options;
 	struct session_options session = {
 		.url = options->url,
-		.headers = options->headers,
-		.header_count = options->header_count,
+		.request = options->request,
+		.compression = options->compression,
+		.ratio_max = options->ratio_max,
 		.message_max = options->message_max,
 		.fragments_max = options->fragments_max,
 		.source = options->source,
@@ -344,7 +369,24 @@ static int make_session(struct client *client)
 		.data = client,
 	};
 
-	return session_new(&session, &client->session);
+	int r = session_new(&session, &client->session);
+
+	if (r < 0)
+		return r;
+	client->keepalive = (struct keepalive){
+		.loop = client->loop,
+		.session = client->session,
+		.beat = options->beat,
+		.news = on_keepalive,
+		.data = client,
+	};
+	client->opening = (struct opening){
+		.loop = client->loop,
+		.session = client->session,
+		.progress = on_opening,
+		.data = client,
+	};
+	return 0;
 }
 
 int client_new(struct loop *loop, const struct client_options *options, struct client **ret_client)
@@ -360,7 +402,6 @@ int client_new(struct loop *loop, const struct client_options *options, struct c
 	client->loop = loop;
 	client->source = (struct loop_source){.callback = on_ready, .data = client, .fd = -1};
 	client->timer = (struct loop_timer){.callback = on_timeout, .data = client};
-	client->liveness_timer = (struct loop_timer){.callback = on_liveness, .data = client};
 	client->again = (struct loop_timer){.callback = on_ready, .data = client};
 	r = make_session(client);
 	if (r >= 0)
@@ -421,7 +462,7 @@ int client_resume(struct client *client)
 	if (!client->paused || client->phase == ENDED)
 		return 0;
 	client->paused = false;
-	liveness_rest(&client->liveness, clock_monotonic_ns());
+	keepalive_rest(&client->keepalive, false);
 	return update_events(client);
 }
 

@@ -7,6 +7,7 @@
 #include "base/message.h"
 #include "websocket/client_end.h"
 #include "websocket/liveness.h"
+#include "websocket/script.h"
 #include "websocket/url.h"
 
 /* What the client tells its owner. An error (−errno) that one of them returns ends loop_run(). None
@@ -14,6 +15,8 @@
 struct client_handler {
 	/* The upgrade was accepted, by what came at `time_ns`. */
 	int (*opened)(void *data, uint64_t time_ns);
+	/* All that the script had to say is said, and what it waited for has come. */
+	int (*ready)(void *data);
 	/* How many bytes may be received now. 0 pauses the client until client_resume(). */
 	size_t (*room)(void *data);
 	/* Pieces in order, in memory that stays as it is until the next flush. */
@@ -27,13 +30,13 @@ struct client_handler {
 struct client_options {
 	const struct transport_options *transport; /* how to dial `url` */
 	const struct url *url;
-	const char *const *headers; /* each "Name: value" */
-	size_t header_count;
-	const char *const *sends; /* text messages to send once open, in order */
-	size_t send_count;
+	const struct handshake_request_options *request; /* but url, key and compression */
+	const struct extension_offer *compression;	 /* NULL: none is offered */
+	const struct script *script;			 /* what is said first; NULL: nothing */
 	uint64_t connect_timeout_ns; /* for dialling and the handshake together; 0: none */
 	uint64_t message_max;	     /* bytes; 0: no limit */
 	uint64_t fragments_max;	     /* of one message; 0: no limit */
+	uint64_t ratio_max;	     /* of compression; 0: no limit */
 	struct liveness_options liveness;
 	const char *beat;		   /* the text of the heartbeat */
 	uint16_t source, connection, lane; /* put into every batch */

@@ -51,6 +51,7 @@ bool client_end_is_passing(const struct client_end *end)
 	case CLIENT_HANGUP:
 	case CLIENT_SILENT:
 	case CLIENT_IDLE:
+	case CLIENT_OPENING:
 		return true;
 	}
 	return true;

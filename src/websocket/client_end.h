@@ -6,7 +6,7 @@
 #include "websocket/transport.h"
 #include "websocket/violation.h"
 
-#define CLIENT_DETAIL_SIZE 256
+#define CLIENT_DETAIL_SIZE 512
 
 enum client_end_kind {
 	CLIENT_CLOSED,	      /* both sides said Close, or we gave up connecting: close_code 0 */
@@ -19,6 +19,7 @@ enum client_end_kind {
 	CLIENT_HANGUP,	      /* the stream ended during the handshake: error 0, or −errno */
 	CLIENT_SILENT,	      /* no answer to a Ping in time */
 	CLIENT_IDLE,	      /* no message in time */
+	CLIENT_OPENING, /* what was said first had not the answer that it wants: error, detail */
 };
 
 struct client_end {

@@ -198,18 +198,9 @@ int handshake_write_request(struct buffer *to, const struct handshake_request_op
 
 	if (r == 0)
 		r = append_subprotocols(to, options);
-	if (r == 0 && options->extensions)
-		r = append_field(to, "Sec-WebSocket-Extensions", options->extensions);
+	if (r == 0 && options->compression)
+		r = extension_write_offer(to, options->compression);
 	if (r == 0)
 		r = append_identity(to, options);
 	return r < 0 ? r : append_headers(to, options);
-}
-
-int handshake_request(struct buffer *to, const struct url *url, const char *key,
-		      const char *const *headers, size_t header_count)
-{
-	const struct handshake_request_options options = {
-		.url = url, .key = key, .headers = headers, .header_count = header_count};
-
-	return handshake_write_request(to, &options);
 }

@@ -3,6 +3,7 @@
 #define WEIR_WEBSOCKET_HANDSHAKE_H
 
 #include "base/buffer.h"
+#include "websocket/extension.h"
 #include "websocket/url.h"
 
 #include <stdbool.h>
@@ -45,7 +46,7 @@ struct handshake_request_options {
 	size_t header_count;
 	const char *const *subprotocols; /* the one that is wanted most comes first */
 	size_t subprotocol_count;
-	const char *extensions; /* the value of Sec-WebSocket-Extensions; NULL: none */
+	const struct extension_offer *compression; /* NULL: none is offered */
 	const char *user_agent; /* NULL: "weir/VERSION", unless it is among the headers */
 	const char *origin;	/* NULL: none */
 };
@@ -53,10 +54,6 @@ struct handshake_request_options {
 /* Appends the whole request. Errors as buffer_append(). A secret in a header is copied to `to`, and
  * nowhere else. */
 int handshake_write_request(struct buffer *to, const struct handshake_request_options *options);
-
-/* The same without the later options. */
-int handshake_request(struct buffer *to, const struct url *url, const char *key,
-		      const char *const *headers, size_t header_count);
 
 enum handshake_error {
 	HANDSHAKE_NOT_HTTP = 1, /* what came is no HTTP/1.1 response */
@@ -76,11 +73,14 @@ struct handshake_expected {
 	const char *accept;
 	const char *const *subprotocols; /* that were offered */
 	size_t subprotocol_count;
-	uint64_t now_ns; /* since 1970: a Retry-After may hold a date */
+	const struct extension_offer *compression; /* that was offered, or NULL */
+	uint64_t now_ns;			   /* since 1970: a Retry-After may hold a date */
 };
 
 struct handshake_response {
 	int status;
+	struct extension_choice extension;
+	enum extension_error extension_error; /* why, when it is HANDSHAKE_EXTENSION */
 	const char *subprotocol; /* the server's choice among those offered; NULL: it made none */
 	uint64_t retry_after_ns; /* from now, a day at most; 0: nothing is said, or at once */
 	char reason[HANDSHAKE_TEXT_SIZE];   /* phrase of the status line, printable */
@@ -91,16 +91,12 @@ struct handshake_response {
 
 /* Reads a response. Returns the size of its head when it is complete and accepts the upgrade, 0
  * when more bytes are needed, −EBADMSG with `*ret_error` when it is refused, for which its body is
- * not waited for. `*ret_response` is set when it was accepted, and for HANDSHAKE_STATUS. */
+ * not waited for. `*ret_response` is set when it was accepted, and for HANDSHAKE_STATUS and
+ * HANDSHAKE_EXTENSION. */
 ssize_t handshake_read_response(const char *data, size_t size,
 				const struct handshake_expected *expected,
 				struct handshake_response *ret_response,
 				enum handshake_error *ret_error);
-
-/* The same when no subprotocol was offered. */
-ssize_t handshake_parse_response(const char *data, size_t size, const char *accept,
-				 struct handshake_response *ret_response,
-				 enum handshake_error *ret_error);
 
 /* In plain English, to stand behind "the server …". */
 const char *handshake_error_text(enum handshake_error error);

@@ -49,7 +49,7 @@ struct seen {
 	bool connection;
 	int accepts;
 	bool accepted;
-	bool extension;
+	struct extension_answer extensions;
 	int subprotocols;
 	int locations;
 };
@@ -73,12 +73,6 @@ static void see_accept(struct seen *seen, const struct head_field *field)
 {
 	seen->accepts++;
 	seen->accepted = value_equals(field, seen->expected->accept);
-}
-
-/* None was offered, so none can be chosen. */
-static void see_extensions(struct seen *seen, const struct head_field *field)
-{
-	seen->extension |= field->value_size > 0;
 }
 
 /* An empty value is no choice. One that was not offered stays unknown, which judge() notices. */
@@ -169,7 +163,7 @@ static void see_field(struct seen *seen, const struct head_field *field)
 	else if (head_name_is(field, "Sec-WebSocket-Accept"))
 		see_accept(seen, field);
 	else if (head_name_is(field, "Sec-WebSocket-Extensions"))
-		see_extensions(seen, field);
+		extension_answer_field(&seen->extensions, field->value, field->value_size);
 	else if (head_name_is(field, "Sec-WebSocket-Protocol"))
 		see_subprotocol(seen, field);
 	else if (head_name_is(field, "Location"))
@@ -190,7 +184,9 @@ static enum handshake_error judge(const struct seen *seen)
 		return HANDSHAKE_CONNECTION;
 	if (seen->accepts != 1 || !seen->accepted)
 		return HANDSHAKE_ACCEPT;
-	if (seen->extension)
+	seen->response->extension_error =
+		extension_answer_end(&seen->extensions, &seen->response->extension);
+	if (seen->response->extension_error)
 		return HANDSHAKE_EXTENSION;
 	if (seen->subprotocols > 1 || (seen->subprotocols == 1 && !seen->response->subprotocol))
 		return HANDSHAKE_SUBPROTOCOL;
@@ -208,6 +204,7 @@ static enum handshake_error parse_head(const char *at, const char *end,
 	size_t size;
 	int r;
 
+	extension_answer_init(&seen.extensions, expected->compression);
 	if (!head_next_line(&at, end, &line, &size) || !parse_status_line(line, size, response))
 		return HANDSHAKE_NOT_HTTP;
 	while ((r = head_next_field(&at, end, &field)) > 0 && seen.fields <= HANDSHAKE_FIELDS_MAX)
@@ -221,6 +218,16 @@ static bool begins_like_http(const char *data, size_t size)
 	return memcmp(data, "HTTP/1.1 ", MIN(size, (size_t)9)) == 0;
 }
 
+/* A line that does not end in CR LF, which would be waited for in vain. */
+static bool has_bare_lf(const char *data, size_t size)
+{
+	const char *lf = memchr(data, '\n', size);
+
+	while (lf && lf > data && lf[-1] == '\r')
+		lf = memchr(lf + 1, '\n', size - (size_t)(lf + 1 - data));
+	return lf;
+}
+
 ssize_t handshake_read_response(const char *data, size_t size,
 				const struct handshake_expected *expected,
 				struct handshake_response *ret_response,
@@ -230,28 +237,18 @@ ssize_t handshake_read_response(const char *data, size_t size,
 	size_t head = head_size(data, MIN(size, (size_t)HANDSHAKE_HEAD_MAX));
 	enum handshake_error error = 0;
 
-	if (!begins_like_http(data, size))
+	if (!begins_like_http(data, size) || has_bare_lf(data, head > 0 ? head : size))
 		error = HANDSHAKE_NOT_HTTP;
 	else if (head > 0)
 		error = parse_head(data, data + head, expected, &response);
 	else if (size >= HANDSHAKE_HEAD_MAX)
 		error = HANDSHAKE_TOO_LONG;
-	if (head > 0 && (error == 0 || error == HANDSHAKE_STATUS))
+	if (head > 0 && (error == 0 || error == HANDSHAKE_STATUS || error == HANDSHAKE_EXTENSION))
 		*ret_response = response;
 	if (error == 0)
 		return (ssize_t)head;
 	*ret_error = error;
 	return -EBADMSG;
-}
-
-ssize_t handshake_parse_response(const char *data, size_t size, const char *accept,
-				 struct handshake_response *ret_response,
-				 enum handshake_error *ret_error)
-{
-	const struct handshake_expected expected = {.accept = accept,
-						    .now_ns = clock_realtime_ns()};
-
-	return handshake_read_response(data, size, &expected, ret_response, ret_error);
 }
 
 const char *handshake_error_text(enum handshake_error error)
@@ -264,7 +261,7 @@ const char *handshake_error_text(enum handshake_error error)
 		[HANDSHAKE_CONNECTION] = "accepted without \"Connection: Upgrade\"",
 		[HANDSHAKE_ACCEPT] = "sent a wrong Sec-WebSocket-Accept: it is no WebSocket "
 				     "server, or something in between answers for it",
-		[HANDSHAKE_EXTENSION] = "chose an extension that was not offered",
+		[HANDSHAKE_EXTENSION] = "chose extensions that were not offered so",
 		[HANDSHAKE_SUBPROTOCOL] = "chose a subprotocol that was not offered, or several",
 		[HANDSHAKE_MANY_FIELDS] = "answered with more than 256 header lines",
 	};

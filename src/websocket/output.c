@@ -18,7 +18,7 @@
 void output_init(struct output *output)
 {
 	buffer_init(&output->buffer, OUTPUT_MAX);
-	output->closed = false;
+	output->closed = output->pong_waits = false;
 }
 
 void output_done(struct output *output)
@@ -51,6 +51,11 @@ static int add_frame(struct output *output, unsigned bits, enum frame_opcode opc
 	return 0;
 }
 
+size_t output_room(const struct output *output)
+{
+	return OUTPUT_MAX - output->buffer.size;
+}
+
 int output_message(struct output *output, enum frame_opcode opcode, const void *data, size_t size)
 {
 	return add_frame(output, 0, opcode, data, size);
@@ -68,9 +73,20 @@ int output_ping(struct output *output, const void *data, size_t size)
 
 int output_pong(struct output *output, const void *data, size_t size)
 {
-	if (output->buffer.size > WAITING_WITHOUT_PONGS)
+	output->pong_waits = output->buffer.size > WAITING_WITHOUT_PONGS;
+	if (!output->pong_waits)
+		return add_frame(output, 0, FRAME_PONG, data, size);
+	output->pong_size = size;
+	memcpy(output->pong, data, size);
+	return 0;
+}
+
+int output_settle(struct output *output)
+{
+	if (!output->pong_waits || output->buffer.size > WAITING_WITHOUT_PONGS)
 		return 0;
-	return add_frame(output, 0, FRAME_PONG, data, size);
+	output->pong_waits = false;
+	return add_frame(output, 0, FRAME_PONG, output->pong, output->pong_size);
 }
 
 int output_close(struct output *output, uint16_t code, const void *reason, size_t reason_size)

@@ -10,6 +10,9 @@
 struct output {
 	struct buffer buffer;
 	bool closed; /* Close was said: nothing may follow it */
+	bool pong_waits;
+	size_t pong_size;
+	uint8_t pong[FRAME_CONTROL_MAX]; /* answers the last Ping for which there was no room */
 };
 
 void output_init(struct output *output);
@@ -22,7 +25,12 @@ int output_packed(struct output *output, enum frame_opcode opcode, const void *d
 int output_ping(struct output *output, const void *data, size_t size);
 int output_close(struct output *output, uint16_t code, const void *reason, size_t reason_size);
 
-/* Left out when much is waiting already: a server that does not read needs no more of them. */
+/* How many more bytes may wait, headers included. */
+size_t output_room(const struct output *output);
+
+/* While much is waiting already, only the last of them is kept: a server that does not read needs
+ * no more (section 5.5.3). output_settle() adds it when there is room again. */
 int output_pong(struct output *output, const void *data, size_t size);
+int output_settle(struct output *output);
 
 #endif

@@ -12,10 +12,15 @@
 
 #include "base/printable.h"
 #include "websocket/close.h"
+#include "websocket/deflate.h"
+#include "websocket/inbox.h"
 #include "websocket/output.h"
 
 #include <errno.h>
 #include <string.h>
+
+#define PACKED_MIN 64	    /* a smaller message is not worth it */
+#define PACKED_MORE KIB(64) /* by how much a message may grow at most, with its header */
 
 struct session {
 	struct session_options options;
@@ -23,28 +28,33 @@ struct session {
 	bool handing_out; /* inside handler->pieces() */
 	char key[HANDSHAKE_KEY_SIZE];
 	struct output output;
-	struct frame_decoder decoder;
+	struct inbox inbox;
+	struct deflater *deflater; /* where compression was agreed on, else NULL */
 	struct client_end end;
 };
+
+static int write_request(struct session *session)
+{
+	struct handshake_request_options request = *session->options.request;
+
+	request.url = session->options.url;
+	request.key = session->key;
+	request.compression = session->options.compression;
+	return handshake_write_request(&session->output.buffer, &request);
+}
 
 int session_new(const struct session_options *options, struct session **ret_session)
 {
 	CLEANUP(session_free) struct session *session = calloc(1, sizeof(*session));
-	struct frame_options frames = {
-		.message_max = options->message_max,
-		.fragments_max = options->fragments_max,
-	};
 	int r;
 
 	if (!session)
 		return -ENOMEM;
 	session->options = *options;
 	output_init(&session->output);
-	frame_decoder_init(&session->decoder, &frames);
 	r = handshake_make_key(session->key);
 	if (r >= 0)
-		r = handshake_request(&session->output.buffer, options->url, session->key,
-				      options->headers, options->header_count);
+		r = write_request(session);
 	if (r < 0)
 		return r;
 	*ret_session = TAKE_PTR(session);
@@ -56,6 +66,8 @@ void session_free(struct session *session)
 	if (!session)
 		return;
 	output_done(&session->output);
+	inbox_done(&session->inbox);
+	deflater_free(session->deflater);
 	free(session);
 }
 
@@ -64,8 +76,9 @@ static void note_cut(struct session *session)
 {
 	if (session->state != SESSION_OPEN || session->handing_out)
 		return;
-	session->end.cut = session->decoder.kind != 0;
-	session->end.cut_bytes = session->end.cut ? session->decoder.message_size : 0;
+	session->end.cut = inbox_in_message(&session->inbox);
+	if (session->end.cut)
+		session->end.cut_bytes = inbox_message_size(&session->inbox);
 }
 
 static int say_close(struct session *session, const struct frame_close *close,
@@ -134,7 +147,24 @@ static int hand_out(struct session *session, struct message_batch *batch)
 	return r;
 }
 
-/* Decodes frames from `*at` as far as they go. */
+/* What was unpacked goes out, and its memory is used again as far as there is room. `waiting`
+ * received bytes will need theirs too. */
+static int make_room(struct session *session, size_t waiting)
+{
+	const struct session_handler *handler = session->options.handler;
+	size_t room;
+	int r = handler->flush(session->options.data);
+
+	if (r < 0)
+		return r;
+	room = handler->room(session->options.data);
+	if (room <= waiting && session->state == SESSION_OPEN)
+		return SESSION_STALLED;
+	inbox_refill(&session->inbox, room > waiting ? room - waiting : SIZE_MAX);
+	return 0;
+}
+
+/* Decodes frames from `*at` as far as they go, or there is room. */
 static int decode(struct session *session, uint8_t *data, size_t size, uint64_t time_ns, size_t *at)
 {
 	struct message_batch batch = {
@@ -143,19 +173,23 @@ static int decode(struct session *session, uint8_t *data, size_t size, uint64_t 
 		.connection = session->options.connection,
 		.lane = session->options.lane,
 	};
-	struct frame_result result;
+	struct inbox_result result;
 	int r;
 
 	do {
 		batch.count = 0;
-		frame_decode(&session->decoder, data + *at, size - *at, &batch, &result);
+		r = inbox_decode(&session->inbox, data + *at, size - *at, &batch, &result);
+		if (r < 0)
+			return r;
 		*at += result.used;
 		r = hand_out(session, &batch);
-		if (r >= 0 && result.stop == FRAME_CONTROL)
+		if (r >= 0 && result.stop == INBOX_CONTROL)
 			r = on_control(session, &result.control);
-		if (r >= 0 && result.stop == FRAME_VIOLATION)
+		if (r >= 0 && result.stop == INBOX_VIOLATION)
 			r = violate(session, result.violation);
-	} while (r >= 0 && result.stop != FRAME_NEED_MORE && session->state < SESSION_OVER);
+		if (r >= 0 && result.stop == INBOX_MEMORY_FULL)
+			r = make_room(session, size - *at);
+	} while (r == 0 && result.stop != INBOX_NEED_MORE && session->state < SESSION_OVER);
 	return r;
 }
 
@@ -164,7 +198,7 @@ static int take_frames(struct session *session, uint8_t *free, uint8_t *data, si
 {
 	int stalled, r;
 
-	frame_decoder_compact(&session->decoder, free);
+	inbox_reset(&session->inbox, free, 0); /* the first need to unpack asks for room */
 	stalled = decode(session, data, size, time_ns, at);
 	if (stalled < 0)
 		return stalled;
@@ -172,20 +206,52 @@ static int take_frames(struct session *session, uint8_t *free, uint8_t *data, si
 	return r < 0 ? r : stalled;
 }
 
-/* The answer to the request. Returns the size of its head once it is accepted, 0 before. */
-static ssize_t upgrade(struct session *session, const uint8_t *data, size_t size)
+static int open_up(struct session *session, uint64_t time_ns)
+{
+	const struct session_options *options = &session->options;
+	const struct extension_choice *choice = &session->end.response.extension;
+	struct inbox_options inbox = {
+		.compression = choice,
+		.message_max = options->message_max,
+		.fragments_max = options->fragments_max,
+		.ratio_max = options->ratio_max,
+	};
+	int r = inbox_init(&session->inbox, &inbox);
+
+	if (r >= 0 && choice->deflate)
+		r = deflater_new(choice->client_window_bits, choice->client_no_context_takeover,
+				 &session->deflater);
+	if (r < 0)
+		return r;
+	session->state = SESSION_OPEN;
+	return options->handler->opened(options->data, time_ns);
+}
+
+/* The answer to the request. `*at` is the size of its head once it is accepted. */
+static int upgrade(struct session *session, const uint8_t *data, size_t size, uint64_t time_ns,
+		   size_t *at)
 {
 	char accept[HANDSHAKE_ACCEPT_SIZE];
+	struct handshake_expected expected = {
+		.accept = accept,
+		.subprotocols = session->options.request->subprotocols,
+		.subprotocol_count = session->options.request->subprotocol_count,
+		.compression = session->options.compression,
+		.now_ns = time_ns,
+	};
 	ssize_t head;
 
 	handshake_accept(session->key, accept);
-	head = handshake_parse_response((const char *)data, size, accept, &session->end.response,
-					&session->end.handshake_error);
+	head = handshake_read_response((const char *)data, size, &expected, &session->end.response,
+				       &session->end.handshake_error);
 	if (head < 0) {
 		session->end.kind = CLIENT_REFUSED;
 		session->state = SESSION_REFUSED;
 	}
-	return MAX(head, (ssize_t)0);
+	if (head <= 0)
+		return 0;
+	*at = (size_t)head;
+	return open_up(session, time_ns);
 }
 
 int session_take(struct session *session, uint8_t *free, uint8_t *data, size_t size,
@@ -194,13 +260,8 @@ int session_take(struct session *session, uint8_t *free, uint8_t *data, size_t s
 	size_t at = 0;
 	int r = 0;
 
-	if (session->state == SESSION_UPGRADING) {
-		at = (size_t)upgrade(session, data, size);
-		if (at > 0) {
-			session->state = SESSION_OPEN;
-			r = session->options.handler->opened(session->options.data, time_ns);
-		}
-	}
+	if (session->state == SESSION_UPGRADING)
+		r = upgrade(session, data, size, time_ns, &at);
 	if (r >= 0 && (session->state == SESSION_OPEN || session->state == SESSION_CLOSING))
 		r = take_frames(session, free, data, size, time_ns, &at);
 	if (r < 0)
@@ -209,11 +270,34 @@ int session_take(struct session *session, uint8_t *free, uint8_t *data, size_t s
 	return r;
 }
 
+static int send_packed(struct session *session, enum frame_opcode opcode, const void *data,
+		       size_t size)
+{
+	CLEANUP(buffer_done) struct buffer packed;
+	int r;
+
+	buffer_init(&packed, OUTPUT_MAX);
+	/* Before it is compressed, since the server would miss what is compressed and not sent. */
+	if (size > output_room(&session->output) - PACKED_MORE)
+		return -ENOBUFS;
+	r = deflater_run(session->deflater, data, size, true, &packed);
+	if (r < 0)
+		return r;
+	r = output_packed(&session->output, opcode, packed.data, packed.size);
+	if (r < 0) /* it does miss it: nothing more can be compressed */
+		deflater_free(TAKE_PTR(session->deflater));
+	return r;
+}
+
 int session_send(struct session *session, enum message_kind kind, const void *data, size_t size)
 {
+	enum frame_opcode opcode = (enum frame_opcode)kind;
+
 	if (session->state != SESSION_OPEN)
 		return -ENOTCONN;
-	return output_message(&session->output, (enum frame_opcode)kind, data, size);
+	if (session->deflater && size >= PACKED_MIN)
+		return send_packed(session, opcode, data, size);
+	return output_message(&session->output, opcode, data, size);
 }
 
 int session_ping(struct session *session, const void *data, size_t size)
@@ -246,12 +330,28 @@ enum session_state session_state(const struct session *session)
 
 bool session_is_between_messages(const struct session *session)
 {
-	return session->decoder.kind == 0;
+	return !inbox_in_message(&session->inbox);
 }
 
-struct buffer *session_output(struct session *session)
+const char *session_subprotocol(const struct session *session)
+{
+	return session->end.response.subprotocol;
+}
+
+bool session_is_compressed(const struct session *session)
+{
+	return session->end.response.extension.deflate;
+}
+
+const struct buffer *session_output(const struct session *session)
 {
 	return &session->output.buffer;
+}
+
+int session_sent(struct session *session, size_t size)
+{
+	buffer_consume(&session->output.buffer, size);
+	return output_settle(&session->output);
 }
 
 struct client_end *session_end(struct session *session)

@@ -6,7 +6,7 @@
 #include "base/macro.h"
 #include "base/message.h"
 #include "websocket/client_end.h"
-#include "websocket/frame.h"
+#include "websocket/extension.h"
 #include "websocket/handshake.h"
 
 enum session_state {
@@ -34,11 +34,12 @@ struct session_handler {
 
 struct session_options {
 	const struct url *url;
-	const char *const *headers; /* each "Name: value" */
-	size_t header_count;
-	uint64_t message_max;		   /* bytes; 0: no limit */
-	uint64_t fragments_max;		   /* of one message; 0: no limit */
-	uint16_t source, connection, lane; /* put into every batch */
+	const struct handshake_request_options *request; /* but url, key and compression */
+	const struct extension_offer *compression;	 /* NULL: none is offered */
+	uint64_t message_max;				 /* bytes, uncompressed; 0: no limit */
+	uint64_t fragments_max;				 /* of one message; 0: no limit */
+	uint64_t ratio_max;				 /* of compression; 0: no limit */
+	uint16_t source, connection, lane;		 /* put into every batch */
 	const struct session_handler *handler;
 	void *data;
 };
@@ -61,7 +62,8 @@ enum {
 int session_take(struct session *session, uint8_t *free, uint8_t *data, size_t size,
 		 uint64_t time_ns, size_t *ret_used);
 
-/* Adds a message to what waits to be sent. Text must be UTF-8. −ENOTCONN: not open. −ENOBUFS: too
+/* Adds a message to what waits to be sent, compressed where that was agreed on and worth it.
+ * Text must be UTF-8. −ENOTCONN: not open. −ENOBUFS: too
  * much waits; nothing was added. */
 int session_send(struct session *session, enum message_kind kind, const void *data, size_t size);
 int session_ping(struct session *session, const void *data, size_t size);
@@ -78,8 +80,14 @@ enum session_state session_state(const struct session *session);
 /* Whether no message is open: nothing would be torn off now. */
 bool session_is_between_messages(const struct session *session);
 
-/* What waits to be sent; whoever sends it takes it out by buffer_consume(). */
-struct buffer *session_output(struct session *session);
+/* What was agreed on; good once it is open. NULL: no subprotocol. */
+const char *session_subprotocol(const struct session *session);
+bool session_is_compressed(const struct session *session);
+
+/* What waits to be sent; whoever sends it takes it out by session_sent(), which may add to it.
+ * Errors of that: −ENOMEM, those of getrandom(2). */
+const struct buffer *session_output(const struct session *session);
+int session_sent(struct session *session, size_t size);
 
 /* How it ended, or will have ended: to be completed by who knows more. */
 struct client_end *session_end(struct session *session);

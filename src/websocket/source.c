@@ -153,7 +153,6 @@ static int on_opened(void *data, uint64_t time_ns)
 {
 	struct link *link = data;
 	struct source *source = link->source;
-	int r;
 
 	link->opened = true;
 	link->opened_ns = clock_monotonic_ns();
@@ -161,8 +160,14 @@ static int on_opened(void *data, uint64_t time_ns)
 	if (source->options.connection_age_ns > 0)
 		loop_timer_set(source->loop, &source->age_timer,
 			       link->opened_ns + source->options.connection_age_ns);
-	r = source->options.handler->opened(source->options.data, &link->place, time_ns);
-	return r < 0 ? r : replace_others(source, link);
+	return source->options.handler->opened(source->options.data, &link->place, time_ns);
+}
+
+static int on_ready(void *data)
+{
+	struct link *link = data;
+
+	return replace_others(link->source, link);
 }
 
 static size_t on_room(void *data)
@@ -188,9 +193,10 @@ static int on_flush(void *data)
 }
 
 /* The wait until the next attempt, or SOURCE_NO_NEXT. */
-static uint64_t back_off(struct source *source)
+static uint64_t back_off(struct source *source, const struct client_end *end)
 {
-	uint64_t wait_ns = backoff_fail(&source->backoff, clock_monotonic_ns(), random_number(), 0);
+	uint64_t wait_ns = backoff_fail(&source->backoff, clock_monotonic_ns(), random_number(),
+					end->response.retry_after_ns);
 
 	return wait_ns == BACKOFF_GIVE_UP ? SOURCE_NO_NEXT : wait_ns;
 }
@@ -205,7 +211,7 @@ static uint64_t plan_next(struct source *source, const struct link *link,
 		return SOURCE_NO_NEXT;
 	if (!find_standing(source) && !client_end_is_passing(end))
 		return SOURCE_NO_NEXT;
-	wait_ns = back_off(source);
+	wait_ns = back_off(source, end);
 	if (wait_ns == SOURCE_NO_NEXT)
 		return SOURCE_NO_NEXT;
 	source->connecting = true;
@@ -243,6 +249,7 @@ static int on_ended(void *data, const struct client_end *end)
 
 static const struct client_handler client_handler = {
 	.opened = on_opened,
+	.ready = on_ready,
 	.room = on_room,
 	.pieces = on_pieces,
 	.flush = on_flush,

@@ -118,11 +118,28 @@ def test_empty_fragments_without_end(weir, serve):
         assert connection.wait_close() == 1000
 
     server = serve(script)
-    result, spool = weir.captured(server.url, "--status", "json", "--duration", "500ms")
+    result, spool = weir.captured(server.url, "--status", "json", "--duration", "500ms",
+                                 "--fragments-max", "0")
     bounded(result.expect(0))
     assert payloads_of(spool) == [b"before"]
     event = events_of(spool)[-1]
     assert (event.cut, event.cut_bytes) == (True, 0)
+
+
+def test_more_fragments_than_are_allowed(weir, serve):
+    def script(connection):
+        connection.upgrade(more=text("before") + frame(TEXT, b"begin", fin=False))
+        connection.send(frame(0, fin=False) * 9)
+        connection.send_while_wanted(frame(0, fin=False))
+        assert connection.wait_close() == 1008
+        connection.wait_end()
+
+    server = serve(script)
+    result, spool = weir.captured(server.url, "--fragments-max", "10")
+    result.expect(4, "--fragments-max")
+    assert payloads_of(spool) == [b"before"]
+    event = events_of(spool)[-1]
+    assert (event.cut, event.cut_bytes) == (True, 5)
 
 
 HEADS = {

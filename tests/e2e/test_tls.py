@@ -174,13 +174,15 @@ def test_a_key_that_cannot_be_opened(weir, serve, place, authority):
     server.expect_failure(OSError)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n", b"two\nlines\n", b"nul\0", b"x" * 70000])
-def test_files_that_hold_no_password(weir, place, authority, content):
+@pytest.mark.parametrize("content, word", [(b"", "empty"), (b"\n", "empty"), (b"two\nlines\n", "one line"),
+                                           (b"nul\0", "NUL"), (b"x" * 70000, "64 KiB")],
+                         ids=["empty", "blank", "two lines", "NUL", "long"])
+def test_files_that_hold_no_password(weir, place, authority, content, word):
     certificate, key = authority.issue("a client")
     passwords = place.root / "password"
     passwords.write_bytes(content)
     weir.capture("wss://127.0.0.1:1/", "--cert", certificate, "--key", key,
-                 "--key-password-file", passwords).expect(2, "--key-password-file", "one line")
+                 "--key-password-file", passwords).expect(2, "--key-password-file", word)
 
 
 @pytest.mark.parametrize("options, words", [

@@ -200,8 +200,11 @@ static int live_with_a_client(void)
 			  .target = (char[]){"/"},
 			  .dial = (char[]){"http://127.0.0.1:1/"}};
 	const struct transport_options transport = {.url = &url};
-	const struct client_options client_options = {
-		.transport = &transport, .url = &url, .connect_timeout_ns = 1000};
+	const struct handshake_request_options request = {0};
+	const struct client_options client_options = {.transport = &transport,
+						      .url = &url,
+						      .request = &request,
+						      .connect_timeout_ns = 1000};
 	struct client *client = NULL;
 	struct loop *loop = NULL;
 	int r = loop_new(&loop);

@@ -124,7 +124,7 @@ static void test_a_request_with_everything(void **state)
 		.header_count = 2,
 		.subprotocols = offered,
 		.subprotocol_count = 3,
-		.extensions = "permessage-deflate; client_max_window_bits",
+		.compression = &(struct extension_offer){.client_max_window_bits = 15},
 		.user_agent = "Mozilla/5.0",
 		.origin = "https://example.com",
 	};
@@ -161,7 +161,7 @@ static void test_requests_that_are_too_long(void **state)
 		.header_count = 1,
 		.subprotocols = offered,
 		.subprotocol_count = 3,
-		.extensions = "x",
+		.compression = &(struct extension_offer){0},
 		.origin = "null",
 	};
 	CLEANUP(buffer_done) struct buffer whole;

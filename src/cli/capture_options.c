@@ -1,0 +1,332 @@
+/*
+ * Three tables say what there is; below them is what belongs together, or excludes each other. What
+ * is wrong with a value by itself is found by the library.
+ */
+#include "cli/capture_options.h"
+
+#include "base/clock.h"
+#include "cli/program.h"
+#include "cli/say.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#define TABLE_MAX 64
+#define SEGMENT_AGE_NS (10 * NS_PER_S)
+#define PING_NS (30 * NS_PER_S)
+
+/* The arguments of all tables, one behind the other. */
+struct table {
+	struct argument arguments[TABLE_MAX];
+	size_t count;
+};
+
+static void add(struct table *table, const struct argument *arguments, size_t count)
+{
+	memcpy(table->arguments + table->count, arguments, count * sizeof(*arguments));
+	table->count += count;
+}
+
+static void add_spool(struct table *table, struct capture_options *options)
+{
+	struct weir_capture_options *c = &options->capture;
+	const struct argument arguments[] = {
+		{"dir", ARGUMENT_PATH, &c->dir, "DIR", "make the temporary spool in DIR"},
+		{"prefix", ARGUMENT_TEXT, &c->prefix, "TEXT", "begin its name with TEXT (weir-)"},
+		{"suffix", ARGUMENT_TEXT, &c->suffix, "TEXT", "end its name with TEXT"},
+		{"spool", ARGUMENT_PATH, &c->spool, "DIR",
+		 "use the spool DIR, made when missing and kept; what is in it comes first"},
+		{"keep", ARGUMENT_FLAG, &options->keep, NULL,
+		 "hand nothing on: leave all in the spool"},
+		{"segment-size", ARGUMENT_SIZE, &c->segment_bytes, "SIZE",
+		 "seal a segment at this size (64MiB)"},
+		{"segment-age", ARGUMENT_TIME, &c->segment_age_ns, "TIME",
+		 "or at this age (10s; 0: never)"},
+		{"segment-messages", ARGUMENT_COUNT, &c->segment_messages, "N",
+		 "or with so many messages (0: no limit)"},
+		{"disk-max", ARGUMENT_SIZE, &c->disk_max, "SIZE",
+		 "stop reading while the spool holds this much (0: no limit)"},
+		{"messages", ARGUMENT_COUNT, &c->messages_max, "N", "end after N messages"},
+		{"bytes", ARGUMENT_SIZE, &c->bytes_max, "SIZE",
+		 "end with the message that reaches SIZE"},
+		{"duration", ARGUMENT_TIME, &c->duration_ns, "TIME", "end after TIME"},
+		{"status", ARGUMENT_TEXT, &options->status_name, "WHAT",
+		 "auto, live, summary, json or none, on standard error"},
+	};
+
+	add(table, arguments, ARRAY_SIZE(arguments));
+}
+
+static void add_talk(struct table *table, struct capture_options *options)
+{
+	struct weir_source *s = &options->source;
+	const struct argument arguments[] = {
+		{"", ARGUMENT_SECTION, NULL, NULL, "What is said to the server"},
+		{"header", ARGUMENT_LIST, &options->headers, "LINE",
+		 "add a header, \"Name: value\"; may be repeated"},
+		{"subprotocol", ARGUMENT_LIST, &options->subprotocols, "NAME",
+		 "offer this subprotocol; may be repeated"},
+		{"user-agent", ARGUMENT_TEXT, &s->user_agent, "TEXT", "be called TEXT (weir)"},
+		{"origin", ARGUMENT_TEXT, &s->origin, "ORIGIN",
+		 "come from there, as a browser does"},
+		{"basic-file", ARGUMENT_PATH, &options->basic.file, "FILE",
+		 "log in with what FILE holds, one line USER:PASSWORD"},
+		{"basic-env", ARGUMENT_PATH, &options->basic.env, "NAME",
+		 "the same from the environment variable NAME"},
+		{"bearer-file", ARGUMENT_PATH, &options->bearer.file, "FILE",
+		 "log in with the token that FILE holds"},
+		{"bearer-env", ARGUMENT_PATH, &options->bearer.env, "NAME",
+		 "the same from the environment variable NAME"},
+		{"send", ARGUMENT_LIST, &options->sends, "TEXT|@FILE",
+		 "send TEXT, or what FILE holds, after each connect; may be repeated"},
+		{"script", ARGUMENT_PATH, &s->script, "FILE",
+		 "before that, go through the steps of FILE: send, expect, wait"},
+		{"heartbeat", ARGUMENT_TEXT, &s->beat, "TEXT", "send TEXT again and again,"},
+		{"heartbeat-interval", ARGUMENT_TIME, &s->beat_interval_ns, "TIME", "every TIME"},
+		{"no-compression", ARGUMENT_FLAG, &s->no_compression, NULL,
+		 "do not offer permessage-deflate"},
+		{"message-max", ARGUMENT_SIZE, &s->message_max, "SIZE",
+		 "end the connection at a larger message (4GiB; 0: no limit)"},
+		{"fragments-max", ARGUMENT_COUNT, &s->fragments_max, "N",
+		 "or at one in more frames (16777216; 0: no limit)"},
+		{"ratio-max", ARGUMENT_COUNT, &s->ratio_max, "N",
+		 "or at one compressed to less than 1/N (0: no limit)"},
+	};
+
+	add(table, arguments, ARRAY_SIZE(arguments));
+}
+
+static void add_connection(struct table *table, struct capture_options *options)
+{
+	struct weir_source *s = &options->source;
+	const struct argument arguments[] = {
+		{"", ARGUMENT_SECTION, NULL, NULL, "The connection"},
+		{"connect-timeout", ARGUMENT_TIME, &s->connect_timeout_ns, "TIME",
+		 "give up connecting after TIME (30s)"},
+		{"ping-interval", ARGUMENT_TIME, &s->ping_interval_ns, "TIME",
+		 "ping after so much silence (30s; 0: never)"},
+		{"pong-timeout", ARGUMENT_TIME, &s->pong_timeout_ns, "TIME",
+		 "lost, if nothing follows on that for TIME (30s; 0: wait for ever)"},
+		{"idle-timeout", ARGUMENT_TIME, &s->idle_timeout_ns, "TIME",
+		 "lost, if no message comes for TIME (0: wait for ever)"},
+		{"reconnect", ARGUMENT_FLAG, &s->reconnect, NULL,
+		 "connect again whenever the connection ends or cannot be made"},
+		{"retry-wait-max", ARGUMENT_TIME, &s->retry_max_ns, "TIME",
+		 "wait at most so long before it (60s); the waits double up to this"},
+		{"retry-attempts", ARGUMENT_COUNT, &s->retry_attempts, "N",
+		 "give up after N failures in a row (0: never)"},
+		{"retry-time", ARGUMENT_TIME, &s->retry_time_ns, "TIME",
+		 "or after TIME without a message (0: never)"},
+		{"max-connection-age", ARGUMENT_TIME, &s->connection_age_ns, "TIME",
+		 "replace a connection at this age; the new one comes first (0: never)"},
+		{"cacert", ARGUMENT_PATH, &s->cacert, "FILE",
+		 "wss: trust the authorities in FILE, and no others"},
+		{"cert", ARGUMENT_PATH, &s->cert, "FILE", "wss: our own certificate"},
+		{"key", ARGUMENT_PATH, &s->key, "FILE", "its key, if not in the same file"},
+		{"key-password-file", ARGUMENT_PATH, &options->key_password.file, "FILE",
+		 "what the key is encrypted with, one line"},
+		{"key-password-env", ARGUMENT_PATH, &options->key_password.env, "NAME",
+		 "the same from the environment variable NAME"},
+		{"insecure", ARGUMENT_FLAG, &s->insecure, NULL,
+		 "wss: do not check whose certificate the server has"},
+		{"proxy", ARGUMENT_TEXT, &s->proxy, "URL",
+		 "go through this proxy (as the environment says; \"\": none)"},
+		{"proxy-user-file", ARGUMENT_PATH, &options->proxy_user.file, "FILE",
+		 "with what this file holds, one line USER:PASSWORD"},
+		{"no-proxy", ARGUMENT_TEXT, &s->no_proxy, "HOSTS",
+		 "but not to these hosts, separated by commas"},
+		{"unix-socket", ARGUMENT_PATH, &s->unix_socket, "PATH",
+		 "connect to this socket (@NAME: an abstract one)"},
+		{"ipv4", ARGUMENT_FLAG, &options->ipv4, NULL, "use IPv4 addresses only"},
+		{"ipv6", ARGUMENT_FLAG, &options->ipv6, NULL, "use IPv6 addresses only"},
+	};
+
+	add(table, arguments, ARRAY_SIZE(arguments));
+}
+
+static int parse(struct capture_options *options, int argc, char **argv, int *ret_rest)
+{
+	struct table table = {.count = 0};
+	struct usage usage = {
+		.command = "weir capture",
+		.synopsis = "URL... [OPTIONS] [-- COMMAND [ARG...]]",
+		.summary =
+			"Captures the WebSocket streams at the URLs into segments, and runs COMMAND for\n"
+			"each. {} in COMMAND stands for the path of the segment's data, which is on\n"
+			"standard input otherwise. Exit code 0 of COMMAND deletes the segment. Without\n"
+			"COMMAND, messages go to standard output unless that is a terminal.",
+		.arguments = table.arguments,
+		.more = "Exit codes: 0 done; 1 COMMAND failed, segments are kept; 2 usage; 3 no connection;\n"
+			"4 connection lost or protocol broken; 5 storage; 126, 127 COMMAND cannot be run;\n"
+			"128+N stopped at once by a second signal N.",
+	};
+
+	add_spool(&table, options);
+	add_talk(&table, options);
+	add_connection(&table, options);
+	usage.count = table.count;
+	return arguments_parse(&usage, argc, argv, ret_rest);
+}
+
+static int choose_status(struct capture_options *options)
+{
+	static const char *const names[] = {"none", "live", "summary", "json"};
+	const char *name = options->status_name;
+
+	options->status = isatty(STDERR_FILENO) ? CAPTURE_STATUS_LIVE : CAPTURE_STATUS_SUMMARY;
+	if (!name || strcmp(name, "auto") == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strcmp(name, names[i]) == 0) {
+			options->status = (enum capture_status)i;
+			return 0;
+		}
+	}
+	say_error("--status takes auto, live, summary, json or none, not \"%s\"", name);
+	return WEIR_USAGE;
+}
+
+static int choose_destination(struct capture_options *options, char **command)
+{
+	struct weir_capture_options *capture = &options->capture;
+
+	if (command && options->keep) {
+		say_error("--keep leaves everything in the spool: it does not go with a COMMAND");
+		return WEIR_USAGE;
+	}
+	if (command && !*command) {
+		say_error("there is no COMMAND behind --");
+		return WEIR_USAGE;
+	}
+	capture->stream_fd = STDOUT_FILENO;
+	if (command)
+		capture->to = WEIR_TO_COMMAND;
+	else if (!options->keep && !isatty(STDOUT_FILENO))
+		capture->to = WEIR_TO_STREAM;
+	capture->command = command;
+	return command ? program_check(*command, "; nothing was captured") : 0;
+}
+
+/* Reads a secret from where --NAME-file or --NAME-env says. */
+static int read_secret(const char *name, struct capture_secret *from, const char **ret_text)
+{
+	char why[SECRET_TEXT_SIZE];
+	int r;
+
+	if (!from->file && !from->env)
+		return 0;
+	if (from->file && from->env) {
+		say_error("--%s-file and --%s-env: one of them is enough", name, name);
+		return WEIR_USAGE;
+	}
+	r = from->file ? secret_read_file(AT_FDCWD, from->file, &from->secret)
+		       : secret_read_env(from->env, &from->secret);
+	if (r < 0) {
+		say_error("--%s-%s: %s %s", name, from->file ? "file" : "env",
+			  from->file ? from->file : from->env, secret_error_text(r, why));
+		return WEIR_USAGE;
+	}
+	*ret_text = from->secret.text;
+	return 0;
+}
+
+static int choose_family(struct capture_options *options)
+{
+	if (options->ipv4 && options->ipv6) {
+		say_error("--ipv4 and --ipv6 exclude each other; without them, both are tried");
+		return WEIR_USAGE;
+	}
+	if (options->ipv4 || options->ipv6)
+		options->source.family = options->ipv4 ? WEIR_IPV4 : WEIR_IPV6;
+	return 0;
+}
+
+static int choose_source(struct capture_options *options)
+{
+	struct weir_source *source = &options->source;
+	int code = choose_family(options);
+
+	if (code == 0)
+		code = read_secret("key-password", &options->key_password, &source->key_password);
+	if (code == 0)
+		code = read_secret("proxy-user", &options->proxy_user, &source->proxy_user);
+	if (code == 0)
+		code = read_secret("basic", &options->basic, &source->basic);
+	if (code == 0)
+		code = read_secret("bearer", &options->bearer, &source->bearer);
+	source->headers = options->headers.items;
+	source->header_count = options->headers.count;
+	source->subprotocols = options->subprotocols.items;
+	source->subprotocol_count = options->subprotocols.count;
+	source->sends = options->sends.items;
+	source->send_count = options->sends.count;
+	return code;
+}
+
+/* 0 was given, and does not mean the default here. */
+static void set_unlimited(struct weir_source *source)
+{
+	uint64_t *const values[] = {&source->ping_interval_ns, &source->pong_timeout_ns,
+				    &source->message_max, &source->fragments_max};
+
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++)
+		if (*values[i] == 0)
+			*values[i] = WEIR_UNLIMITED;
+}
+
+/* One source for each URL, all reached in the same way. */
+static int set_urls(struct capture_options *options, int count, char *const *urls)
+{
+	if (count == 0) {
+		say_error("which URL? At least one is to be named: ws[s]://HOST[:PORT][/PATH]");
+		say_hint("see weir capture --help");
+		return WEIR_USAGE;
+	}
+	options->sources = calloc((size_t)count, sizeof(*options->sources));
+	if (!options->sources) {
+		say_error("out of memory");
+		return WEIR_STORAGE;
+	}
+	for (int i = 0; i < count; i++) {
+		options->sources[i] = options->source;
+		options->sources[i].url = urls[i];
+	}
+	options->capture.sources = options->sources;
+	options->capture.source_count = (size_t)count;
+	return 0;
+}
+
+int capture_options_parse(struct capture_options *options, int argc, char **argv)
+{
+	int separator = arguments_separator(argc, argv), rest, code;
+
+	options->capture.segment_age_ns = SEGMENT_AGE_NS;
+	options->source.ping_interval_ns = options->source.pong_timeout_ns = PING_NS;
+	options->source.message_max = (uint64_t)4 << 30;
+	options->source.fragments_max = (uint64_t)16 << 20;
+	code = parse(options, separator, argv, &rest);
+	if (code != ARGUMENTS_OK)
+		return code;
+	set_unlimited(&options->source);
+	code = choose_status(options);
+	if (code == 0)
+		code = choose_source(options);
+	if (code == 0)
+		code = choose_destination(options, separator < argc ? argv + separator + 1 : NULL);
+	if (code == 0)
+		code = set_urls(options, separator - rest, argv + rest);
+	return code == 0 ? ARGUMENTS_OK : code;
+}
+
+void capture_options_done(struct capture_options *options)
+{
+	secret_done(&options->key_password.secret);
+	secret_done(&options->proxy_user.secret);
+	secret_done(&options->basic.secret);
+	secret_done(&options->bearer.secret);
+	argument_list_donep(&options->headers);
+	argument_list_donep(&options->subprotocols);
+	argument_list_donep(&options->sends);
+	free(options->sources);
+}
