@@ -73,9 +73,12 @@ static void read_message(struct reader *reader, const uint8_t *data, size_t size
 		reader->r = 0; /* whether it would have ended here is another question */
 }
 
+/* An error may be told before all that was in front of it, and so before that is too large. */
 static void compare(const struct reader *a, const struct reader *b)
 {
-	if (a->r != b->r || a->size != b->size || memcmp(a->data, b->data, a->size) != 0)
+	if ((a->r == 1) != (b->r == 1) || (a->r >= 0 && b->r >= 0 && a->size != b->size))
+		abort();
+	if (memcmp(a->data, b->data, MIN(a->size, b->size)) != 0)
 		abort();
 }
 

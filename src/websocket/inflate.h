@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The messages of one direction of a connection. It takes all its memory at once, less than 80 KiB,
+/* The messages of one direction of a connection. It takes all its memory at once, less than 90 KiB,
  * and no more for any message. */
 struct inflater;
 
@@ -31,8 +31,8 @@ struct inflater_span {
 /* Decompresses bytes of a message, as they come, until one of both is used up. More can come out of
  * what was read already: when there is no room left, the next call has to bring some.
  *
- * Errors: −EBADMSG (no valid deflate), −ENOMEM. What was made is good up to where the error is; the
- * inflater can only be reset or freed then. */
+ * Errors: −EBADMSG (no valid deflate), −ENOMEM. What was made is good, and need not be all that is
+ * in front of the error. The inflater can only be reset or freed then. */
 int inflater_run(struct inflater *inflater, struct inflater_span *span);
 
 /* The same with the last bytes of the message, of which there may be none. 1: it is complete, and

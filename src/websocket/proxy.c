@@ -32,11 +32,13 @@ static bool is_plain(const char *text)
 	return true;
 }
 
-/* A part, or NULL when there is none. Errors: −ENOMEM. */
+/* A part, or NULL when there is none. PROXY_MALFORMED: it cannot be decoded. Errors: −ENOMEM. */
 static int get(CURLU *url, CURLUPart part, unsigned flags, char **ret_text)
 {
 	CURLUcode code = curl_url_get(url, part, ret_text, flags);
 
+	if (code == CURLUE_URLDECODE)
+		return PROXY_MALFORMED;
 	return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : 0;
 }
 
@@ -68,10 +70,12 @@ static int set_credentials(CURLU *parts, struct proxy *proxy)
 {
 	CURL_TEXT user = NULL;
 	CURL_TEXT password = NULL;
+	int r = get(parts, CURLUPART_USER, CURLU_URLDECODE, &user);
 
-	if (get(parts, CURLUPART_USER, CURLU_URLDECODE, &user) < 0 ||
-	    get(parts, CURLUPART_PASSWORD, CURLU_URLDECODE, &password) < 0)
-		return -ENOMEM;
+	if (r == 0)
+		r = get(parts, CURLUPART_PASSWORD, CURLU_URLDECODE, &password);
+	if (r != 0)
+		return r;
 	if (!user && !password)
 		return 0;
 	proxy->user = strdup(user ? user : "");
