@@ -78,7 +78,7 @@ static int step(struct inflater *inflater, struct inflater_span *span)
 	uint32_t room = (uint32_t)MIN(span->room, (size_t)INT32_MAX);
 	int r;
 
-	state->next_in = (uint8_t *)(uintptr_t)span->from; /* it does not write there */
+	memcpy(&state->next_in, &span->from, sizeof(span->from)); /* its type lacks a const */
 	state->avail_in = size;
 	state->next_out = span->to;
 	state->avail_out = room;
