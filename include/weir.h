@@ -255,6 +255,132 @@ WEIR_API const char *weir_capture_url(const struct weir_capture *capture, size_t
 /* NULL is fine. A temporary spool that holds nothing is removed. */
 WEIR_API void weir_capture_free(struct weir_capture *capture);
 
+/*
+ * A client without a spool: messages go to a function as they come.
+ *
+ *	static void print(struct weir_client *client, const struct weir_message *message, void
+ **data)
+ *	{
+ *		printf("%.*s\\n", (int)message->size, (const char *)message->data);
+ *	}
+ *
+ *	struct weir_source source = {.url = "ws://127.0.0.1:9001/"};
+ *	struct weir_client_options options = {.source = &source, .on_message = print};
+ *	struct weir_client *client = NULL;
+ *	enum weir_outcome r = weir_client_new(&options, &client);
+ *	if (r == WEIR_DONE)
+ *		r = weir_client_run(client);
+ *
+ * A client belongs to one thread. The functions that it calls may call all of these but
+ * weir_client_run(), weir_client_step() and weir_client_free().
+ */
+struct weir_client;
+
+enum weir_kind {
+	WEIR_TEXT = 1, /* valid UTF-8 */
+	WEIR_BINARY = 2,
+};
+
+/* A message, or a piece of one: valid during the call alone. */
+struct weir_message {
+	enum weir_kind kind;
+	const void *data; /* not NUL-terminated; may be NULL when `size` is 0 */
+	size_t size;
+	bool first;	     /* it begins with this piece, */
+	bool last;	     /* and ends with this one; both are true of a whole message */
+	unsigned connection; /* which one brought it; between two that a source has at the same
+				time, pieces are mixed */
+	uint64_t time_ns;    /* when it was received, since 1970 */
+};
+
+struct weir_client_options {
+	const struct weir_source *source;
+
+	/* Messages are given in pieces, as they arrive, so that one of any size needs no memory.
+	 * Otherwise they are given whole, and source->message_max (64 MiB then) is how much memory
+	 * one may take. */
+	bool pieces;
+
+	/* Each may be NULL. */
+	void (*on_open)(struct weir_client *client, void *data); /* after source->script */
+	void (*on_message)(struct weir_client *client, const struct weir_message *message,
+			   void *data);
+	/* A connection was opened, ended, or could not be made. */
+	void (*on_connection)(struct weir_client *client, const struct weir_connection *connection,
+			      void *data);
+	void *data;
+};
+
+/* Nothing is connected yet. *ret_client is set in any case but that of no memory (WEIR_STORAGE and
+ * NULL). What the options point to must stay until weir_client_free(). WEIR_DONE or WEIR_USAGE. */
+WEIR_API enum weir_outcome weir_client_new(const struct weir_client_options *options,
+					   struct weir_client **ret_client);
+
+/* Connects, and goes on until the source has ended: after weir_client_close(), when the server
+ * closed or was lost and source->reconnect is not set, or nothing more is to be tried. To be called
+ * once. WEIR_DONE, WEIR_NOT_CONNECTED, WEIR_BROKEN, or WEIR_STORAGE (no memory). */
+WEIR_API enum weir_outcome weir_client_run(struct weir_client *client);
+
+/* The same, one step at a time, for who has a loop of his own: does what can be done, and waits for
+ * something to do `timeout_ms` at most (-1: as long as it takes, 0: not at all). Returns whether
+ * there is more to come; if not, weir_client_outcome() says how it ended.
+ *
+ * It is to be called when the descriptor is readable (poll(2)), and after weir_client_timeout_ms()
+ * at the latest; -1 is no such time. */
+WEIR_API bool weir_client_step(struct weir_client *client, int timeout_ms);
+WEIR_API int weir_client_fd(const struct weir_client *client);
+WEIR_API int weir_client_timeout_ms(const struct weir_client *client);
+WEIR_API enum weir_outcome weir_client_outcome(const struct weir_client *client);
+
+/* Sends a message; the bytes are copied. It goes out as fast as the server takes it; up to 16 MiB
+ * may wait. Nothing is received while more than 1 MiB of it waits. Returns 0; -ENOTCONN: there is
+ * no open connection; -ENOBUFS: too much is waiting; -EILSEQ: text that is not UTF-8; -EINVAL: no
+ * kind; -ENOMEM. */
+WEIR_API int weir_client_send(struct weir_client *client, enum weir_kind kind, const void *data,
+			      size_t size);
+
+/* Sends a Ping with up to 125 bytes (-EINVAL: more). Errors as above. */
+WEIR_API int weir_client_ping(struct weir_client *client, const void *data, size_t size);
+
+/* How many bytes wait to be sent. */
+WEIR_API size_t weir_client_waiting(const struct weir_client *client);
+
+/* Says Close, and ends: weir_client_run() returns when the server has answered, or after 3 seconds.
+ * `code` is one that a client may send, RFC 6455 section 7.4 (1000 to 1003, 1007 to 1014, 3000 to
+ * 4999), or 1005: none; `reason` is UTF-8, or NULL, and cut behind 123 bytes at the end of a
+ * character. Returns 0; -EINVAL: another code; -EILSEQ: the reason is not UTF-8; -ENOMEM. */
+WEIR_API int weir_client_close(struct weir_client *client, uint16_t code, const char *reason);
+
+enum weir_client_state {
+	WEIR_CLIENT_CONNECTING, /* or waiting for the next attempt */
+	WEIR_CLIENT_OPEN,
+	WEIR_CLIENT_CLOSING,
+	WEIR_CLIENT_ENDED,
+};
+
+WEIR_API enum weir_client_state weir_client_state(const struct weir_client *client);
+
+struct weir_client_stats {
+	uint64_t messages;    /* whole ones that were given to on_message */
+	uint64_t bytes;	      /* of their payloads */
+	uint64_t wire_bytes;  /* received, frame headers and control frames too */
+	uint64_t sent;	      /* messages that were taken by weir_client_send() */
+	uint64_t connections; /* that were opened */
+	uint64_t failures;    /* attempts that did not become one */
+	uint16_t close_code;  /* the server's last; 0: none, 1005: a Close without a code */
+};
+
+WEIR_API struct weir_client_stats weir_client_stats(const struct weir_client *client);
+
+/* The subprotocol that the server chose; NULL: none, or not open. */
+WEIR_API const char *weir_client_subprotocol(const struct weir_client *client);
+
+/* Why the outcome was not WEIR_DONE, for people. "" if nothing failed. */
+WEIR_API const char *weir_client_message(const struct weir_client *client);
+
+/* NULL is fine. An open connection is ended without a Close. */
+WEIR_API void weir_client_free(struct weir_client *client);
+
 #ifdef __cplusplus
 }
 #endif

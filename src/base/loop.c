@@ -107,8 +107,8 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, uint64_t due_ns
 	*at = timer;
 }
 
-/* How long epoll_wait() may sleep: until the first timer, rounded up so that it is due then. */
-static int timeout_ms(const struct loop *loop)
+/* Until the first timer, rounded up so that it is due then. */
+int loop_timeout_ms(const struct loop *loop)
 {
 	uint64_t now = clock_monotonic_ns();
 
@@ -150,10 +150,13 @@ static int run_sources(struct loop *loop)
 	return 0;
 }
 
-static int run_once(struct loop *loop)
+static int run_once(struct loop *loop, int timeout_max_ms)
 {
-	int n = epoll_wait(loop->epoll_fd, loop->batch, BATCH, timeout_ms(loop));
-	int r;
+	int timeout_ms = loop_timeout_ms(loop), n, r;
+
+	if (timeout_max_ms >= 0 && (timeout_ms < 0 || timeout_ms > timeout_max_ms))
+		timeout_ms = timeout_max_ms;
+	n = epoll_wait(loop->epoll_fd, loop->batch, BATCH, timeout_ms);
 
 	if (n < 0 && errno != EINTR)
 		return -errno;
@@ -170,9 +173,23 @@ int loop_run(struct loop *loop)
 	int r = 0;
 
 	while (r >= 0 && !loop->stopped)
-		r = run_once(loop);
+		r = run_once(loop, -1);
 	loop->stopped = false;
 	return r;
+}
+
+int loop_step(struct loop *loop, int timeout_ms)
+{
+	int r = loop->stopped ? 0 : run_once(loop, timeout_ms);
+	bool stopped = loop->stopped;
+
+	loop->stopped = false;
+	return r >= 0 && stopped ? 1 : r;
+}
+
+int loop_fd(const struct loop *loop)
+{
+	return loop->epoll_fd;
 }
 
 void loop_stop(struct loop *loop)

@@ -48,6 +48,15 @@ void loop_timer_clear(struct loop *loop, struct loop_timer *timer);
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
+/* For who has a loop of his own: runs what is due, and waits for it `timeout_ms` at most (-1: as
+ * long as it takes). Returns 1 after loop_stop(), else 0 or an error as loop_run(). */
+int loop_step(struct loop *loop, int timeout_ms);
+
+/* A descriptor that becomes readable, and the time after which, at the latest (-1: there is none),
+ * loop_step() is to be called. */
+int loop_fd(const struct loop *loop);
+int loop_timeout_ms(const struct loop *loop);
+
 DEFINE_CLEANUP(struct loop *, loop_free);
 
 #endif

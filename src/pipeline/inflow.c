@@ -295,7 +295,7 @@ int inflow_close(struct weir_capture *capture, uint16_t close_code)
 
 	for (size_t i = 0; r >= 0 && i < capture->options.source_count; i++)
 		if (capture->inlets[i].source)
-			r = source_close(capture->inlets[i].source, close_code);
+			r = source_close(capture->inlets[i].source, close_code, NULL);
 	return r;
 }
 

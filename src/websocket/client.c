@@ -226,13 +226,24 @@ static int read_in(struct client *client)
 	return consume(client);
 }
 
+/* Goes on with what waits to be sent. */
+static int send_on(struct client *client)
+{
+	const struct client_handler *handler = client->options.handler;
+	int r = settle(client);
+
+	if (r < 0 || client->phase == ENDED || output_waits(client) || !handler->drained)
+		return r;
+	return handler->drained(client->options.data);
+}
+
 static int on_ready(void *data)
 {
 	struct client *client = data;
 	int r = 0;
 
 	if (output_waits(client))
-		r = settle(client);
+		r = send_on(client);
 	if (r < 0 || client->paused || client->phase == ENDED)
 		return r;
 	return client->stalled ? consume(client) : read_in(client);
@@ -438,6 +449,11 @@ int client_ping(struct client *client, const void *data, size_t size)
 	int r = session_ping(client->session, data, size);
 
 	return r < 0 ? r : settle(client);
+}
+
+const char *client_subprotocol(const struct client *client)
+{
+	return session_subprotocol(client->session);
 }
 
 size_t client_waiting(const struct client *client)

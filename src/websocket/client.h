@@ -23,6 +23,8 @@ struct client_handler {
 	int (*pieces)(void *data, struct message_batch *batch);
 	/* The receive buffer is about to be used again: nothing of it may be needed after this. */
 	int (*flush)(void *data);
+	/* All that waited to be sent is sent. May be NULL. */
+	int (*drained)(void *data);
 	/* Called once, last. */
 	int (*ended)(void *data, const struct client_end *end);
 };
@@ -54,6 +56,9 @@ void client_free(struct client *client);
 /* Adds a message, or a Ping, to what is sent. Errors: see session_send(). */
 int client_send(struct client *client, enum message_kind kind, const void *data, size_t size);
 int client_ping(struct client *client, const void *data, size_t size);
+
+/* The subprotocol that was agreed on; NULL: none. */
+const char *client_subprotocol(const struct client *client);
 
 /* How many bytes wait to be sent. */
 size_t client_waiting(const struct client *client);

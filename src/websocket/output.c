@@ -95,6 +95,9 @@ int output_close(struct output *output, uint16_t code, const void *reason, size_
 	size_t size = code == CLOSE_NO_CODE ? 0 : 2 + MIN(reason_size, (size_t)CLOSE_REASON_MAX);
 	int r;
 
+	if (reason_size > CLOSE_REASON_MAX) /* cut, but not within a character */
+		while (size > 2 && (((const char *)reason)[size - 2] & 0xc0) == 0x80)
+			size--;
 	if (size > 2)
 		memcpy(payload + 2, reason, size - 2);
 	r = add_frame(output, 0, FRAME_CLOSE, payload, size);

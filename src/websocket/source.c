@@ -166,8 +166,20 @@ static int on_opened(void *data, uint64_t time_ns)
 static int on_ready(void *data)
 {
 	struct link *link = data;
+	const struct source_options *options = &link->source->options;
+	int r = replace_others(link->source, link);
 
-	return replace_others(link->source, link);
+	if (r < 0 || !options->handler->ready)
+		return r;
+	return options->handler->ready(options->data, &link->place);
+}
+
+static int on_drained(void *data)
+{
+	struct link *link = data;
+	const struct source_options *options = &link->source->options;
+
+	return options->handler->drained ? options->handler->drained(options->data) : 0;
 }
 
 static size_t on_room(void *data)
@@ -253,6 +265,7 @@ static const struct client_handler client_handler = {
 	.room = on_room,
 	.pieces = on_pieces,
 	.flush = on_flush,
+	.drained = on_drained,
 	.ended = on_ended,
 };
 
@@ -286,7 +299,7 @@ void source_free(struct source *source)
 	free(source);
 }
 
-int source_close(struct source *source, uint16_t code)
+int source_close(struct source *source, uint16_t code, const char *reason)
 {
 	bool waiting = source->connecting && !has_alive(source);
 	int r = 0;
@@ -296,12 +309,43 @@ int source_close(struct source *source, uint16_t code)
 	loop_timer_clear(source->loop, &source->age_timer);
 	for (size_t i = 0; r >= 0 && i < SOURCE_LANES; i++)
 		if (is_alive(&source->links[i]))
-			r = client_close(source->links[i].client, code, NULL);
+			r = client_close(source->links[i].client, code, reason);
 	if (r < 0 || !waiting || source->over)
 		return r;
 	source->over = true; /* nothing is open that would have an end to tell */
 	return source->options.handler->ended(source->options.data, source->options.number,
 					      &source->end);
+}
+
+int source_send(struct source *source, enum message_kind kind, const void *data, size_t size)
+{
+	struct link *link = find_standing(source);
+
+	return link ? client_send(link->client, kind, data, size) : -ENOTCONN;
+}
+
+int source_ping(struct source *source, const void *data, size_t size)
+{
+	struct link *link = find_standing(source);
+
+	return link ? client_ping(link->client, data, size) : -ENOTCONN;
+}
+
+size_t source_waiting(const struct source *source)
+{
+	size_t waiting = 0;
+
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		if (is_alive(&source->links[i]))
+			waiting += client_waiting(source->links[i].client);
+	return waiting;
+}
+
+const char *source_subprotocol(struct source *source)
+{
+	struct link *link = find_standing(source);
+
+	return link ? client_subprotocol(link->client) : NULL;
 }
 
 int source_resume(struct source *source)

@@ -30,10 +30,14 @@ struct source_loss {
  * of them may free the source. */
 struct source_handler {
 	int (*opened)(void *data, const struct source_place *place, uint64_t time_ns);
+	/* And what is said first is said. May be NULL. */
+	int (*ready)(void *data, const struct source_place *place);
 	size_t (*room)(void *data);
 	int (*pieces)(void *data, struct message_batch *batch);
 	int (*flush)(void *data);
 	int (*lost)(void *data, const struct source_place *place, const struct source_loss *loss);
+	/* All that waited to be sent is sent. May be NULL. */
+	int (*drained)(void *data);
 	/* Nothing more comes; called once, last. `end` is that of the last connection. */
 	int (*ended)(void *data, uint16_t source, const struct client_end *end);
 };
@@ -56,8 +60,20 @@ struct source;
 int source_new(struct loop *loop, const struct source_options *options, struct source **ret_source);
 void source_free(struct source *source);
 
-/* Closes what is open, and connects no more. May be called again, and from a handler. */
-int source_close(struct source *source, uint16_t code);
+/* Closes what is open, and connects no more. `reason` may be NULL. May be called again, and from a
+ * handler. */
+int source_close(struct source *source, uint16_t code, const char *reason);
+
+/* By the connection that stands for the source now. −ENOTCONN: there is none; else see
+ * session_send(). */
+int source_send(struct source *source, enum message_kind kind, const void *data, size_t size);
+int source_ping(struct source *source, const void *data, size_t size);
+
+/* How many bytes wait to be sent, on all connections. */
+size_t source_waiting(const struct source *source);
+
+/* The subprotocol that was agreed on for the connection that stands now; NULL: none. */
+const char *source_subprotocol(struct source *source);
 
 /* Goes on after room() returned 0. */
 int source_resume(struct source *source);

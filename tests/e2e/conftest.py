@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 import harness
+import programs
 from collector import Collector
 from servers.authority import Authority
 from servers.hostile import HostileServer
@@ -143,3 +144,9 @@ def small_disk(place):
         pytest.skip(f"cannot mount a tmpfs here: {mount.stderr.decode().strip()}")
     yield path
     subprocess.run(["umount", "-l", path], check=True)
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    """An environment in which pkg-config and the loader find a fresh installation."""
+    return programs.install(tmp_path_factory.mktemp("installed"))

@@ -1,66 +1,27 @@
 """What the documents show, done: programs are compiled against an installation, and shell commands
 and the reader of docs/format.md are run as they stand there."""
 
-import json
 import os
 import re
-import shlex
 import shutil
-import subprocess
 
 import pytest
 
 import harness
 from frames import binary, text
+from programs import compiled, environment_of, run
 from servers.hostile import sending
 from spool_reader import records_of
 
 ROOT = harness.ROOT
 BUILD = harness.weir_path().parent
-WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Werror"]
-PROGRAMS = sorted(path.name for path in (ROOT / "examples").glob("*.c"))
+CLIENTS = {"echo.c", "receive.c"}  # see test_client.py
+PROGRAMS = sorted({path.name for path in (ROOT / "examples").glob("*.c")} - CLIENTS)
 
 
 def blocks(path, language):
     """The code blocks of a document, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / path).read_text(), re.M | re.S)
-
-
-def run(command, **options):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=harness.LIMIT,
-                          stdin=subprocess.DEVNULL, check=False, **options)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory):
-    """An environment in which pkg-config and the loader find a fresh installation."""
-    root = tmp_path_factory.mktemp("installed")
-    run(["meson", "install", "-C", str(BUILD), "--no-rebuild", "--quiet", "--tags", "devel,runtime",
-         "--destdir", str(root)])
-    libraries = next(root.rglob("weir.pc")).parent.parent
-    return {**os.environ, "PKG_CONFIG_SYSROOT_DIR": str(root), "LD_LIBRARY_PATH": str(libraries),
-            "PKG_CONFIG_PATH": str(libraries / "pkgconfig")}
-
-
-def sanitizers():
-    """A program needs those that the libraries were built with."""
-    options = json.loads((BUILD / "meson-info/intro-buildoptions.json").read_text())
-    value = next(option["value"] for option in options if option["name"] == "b_sanitize")
-    return [] if value == "none" else [f"-fsanitize={value}"]
-
-
-def compiled(source, library, environment, directory):
-    flags = run(["pkg-config", "--cflags", "--libs", library], env=environment).stdout.split()
-    program = directory / "program"
-    compiler = shlex.split(os.environ.get("CC", "cc"))
-    run([*compiler, "-o", program, source, *WARNINGS, *sanitizers(), *flags], env=environment)
-    return program
-
-
-def environment_of(weir, installed):
-    return weir.environment({key: installed[key] for key in ("LD_LIBRARY_PATH",)})
 
 
 def check_count(program, weir, serve, installed):

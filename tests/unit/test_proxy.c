@@ -52,7 +52,8 @@ static void test_what_is_none(void **state)
 		{"http://", PROXY_MALFORMED},
 		{"http://host:99999", PROXY_MALFORMED},
 		{"http://ho\nst", PROXY_MALFORMED},
-		{"http://m%00e:x@host", PROXY_MALFORMED}, /* not to be taken for one without a user */
+		{"http://m%00e:x@host",
+		 PROXY_MALFORMED}, /* not to be taken for one without a user */
 		{"http://me:%0a@host", PROXY_MALFORMED},
 		{"ftp://host", PROXY_SCHEME},
 	};
