@@ -104,6 +104,8 @@ struct weir_stats {
 	uint64_t disk_peak_bytes;  /* the most it ever held */
 	uint64_t cut_bytes;	   /* of a message that the end of the connection tore off */
 	uint16_t close_code;	   /* the server's; 0: none, 1005: a Close without a code */
+	uint64_t duplicates;	   /* messages that were dropped as such */
+	uint64_t gaps, missing;	   /* holes in the numbers, and how many are missing in all */
 	uint64_t connections;	   /* that were opened */
 	uint64_t failures;	   /* attempts that did not become one */
 	size_t connected;	   /* sources that have an open connection now */
@@ -184,6 +186,16 @@ struct weir_connection {
 struct weir_capture_options {
 	const struct weir_source *sources; /* one or more, up to WEIR_SOURCES_MAX */
 	size_t source_count;
+
+	/* Redundant sources of one feed, four at most: a message that another one brought already
+	 * is dropped. The same are those with the same payload, or with the same JSON value at the
+	 * place to which a JSON pointer leads (RFC 6901). 2^20 different ones are remembered. */
+	bool unique;
+	const char *unique_key;
+
+	/* Where messages have a number that counts up by one, a JSON pointer: holes become gap
+	 * events. */
+	const char *sequence;
 
 	const char *spool;  /* a directory to keep the spool in, made when it is missing; NULL: a */
 	const char *dir;    /* temporary one in here (tempfile_gettempdir()), whose name begins */

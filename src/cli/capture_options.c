@@ -51,6 +51,12 @@ static void add_spool(struct table *table, struct capture_options *options)
 		{"bytes", ARGUMENT_SIZE, &c->bytes_max, "SIZE",
 		 "end with the message that reaches SIZE"},
 		{"duration", ARGUMENT_TIME, &c->duration_ns, "TIME", "end after TIME"},
+		{"unique", ARGUMENT_FLAG, &c->unique, NULL,
+		 "drop messages that another URL has brought already"},
+		{"unique-key", ARGUMENT_TEXT, &c->unique_key, "POINTER",
+		 "the same, by their JSON value at POINTER, as /data/id"},
+		{"sequence", ARGUMENT_TEXT, &c->sequence, "POINTER",
+		 "put holes in the numbers at POINTER on record"},
 		{"status", ARGUMENT_TEXT, &options->status_name, "WHAT",
 		 "auto, live, summary, json or none, on standard error"},
 	};

@@ -60,6 +60,14 @@ void status_summary(FILE *to, const struct weir_stats *stats)
 		units_format_size(stats->disk_bytes, b));
 	fprintf(to, "memory     %s at the peak\n",
 		units_format_size(memory_read().peak_rss_bytes, a));
+	if (stats->connections > 1 || stats->failures > 0)
+		fprintf(to, "connected  %" PRIu64 " times, %" PRIu64 " attempts failed\n",
+			stats->connections, stats->failures);
+	if (stats->duplicates > 0)
+		fprintf(to, "duplicates %s dropped\n", units_format_count(stats->duplicates, a));
+	if (stats->gaps > 0)
+		fprintf(to, "gaps       %s, in which %s numbers are missing\n",
+			units_format_count(stats->gaps, a), units_format_count(stats->missing, b));
 	if (stats->close_code)
 		fprintf(to, "close      the server's code was %u\n", stats->close_code);
 	if (stats->cut_bytes)
@@ -107,6 +115,11 @@ void status_json(FILE *to, const struct weir_stats *stats, const struct status_n
 	put_number(to, "kept", stats->kept);
 	put_number(to, "peak_disk_bytes", stats->disk_peak_bytes);
 	put_number(to, "peak_rss_bytes", memory_read().peak_rss_bytes);
+	put_number(to, "connections", stats->connections);
+	put_number(to, "failures", stats->failures);
+	put_number(to, "duplicates", stats->duplicates);
+	put_number(to, "gaps", stats->gaps);
+	put_number(to, "missing", stats->missing);
 	put_number(to, "close_code", stats->close_code);
 	put_number(to, "cut_bytes", stats->cut_bytes);
 	put_text(to, "url", names->url, ",");

@@ -85,6 +85,26 @@ static int append(void *data, struct message_batch *batch)
 	return r < 0 ? events_fail_storage(capture, r) : 0;
 }
 
+/* Puts a hole in the server's numbers on record. */
+static int add_gap(void *data, const struct message_batch *batch, uint64_t missing)
+{
+	struct weir_capture *capture = data;
+	struct spool_event event = {
+		.kind = FORMAT_GAP,
+		.flags = FORMAT_FLAG_SEQUENCE,
+		.source = batch->source,
+		.connection = batch->connection,
+		.value = missing,
+		.time_ns = batch->time_ns,
+	};
+	int r;
+
+	if (capture->phase != RUNNING || limit_reached(capture))
+		return 0;
+	r = spool_add_event(capture->spool, &event);
+	return r < 0 ? events_fail_storage(capture, r) : 0;
+}
+
 static int on_pieces(void *data, struct message_batch *batch)
 {
 	struct weir_capture *capture = data;
@@ -138,6 +158,8 @@ static int on_opened(void *data, const struct source_place *place, uint64_t time
 	if (r < 0)
 		return events_fail_storage(capture, r);
 	inlet->lost_ns = 0;
+	if (capture->filter)
+		filter_joined(capture->filter, place->lane);
 	tell(capture, &(struct weir_connection){
 			      .source = place->source,
 			      .url = inlet->endpoint.shown_url,
@@ -237,6 +259,27 @@ static const struct source_handler handler = {
 	.ended = on_ended,
 };
 
+/* What cannot be right is a fault. */
+static int make_filter(struct weir_capture *capture)
+{
+	struct filter_options options = {
+		.unique = capture->options.unique,
+		.unique_key = capture->options.unique_key,
+		.sequence = capture->options.sequence,
+		.sources = capture->options.source_count,
+	};
+	int r;
+
+	if (!options.unique && !options.unique_key && !options.sequence)
+		return 0;
+	r = filter_new(&options, &capture->filter);
+	if (r > 0)
+		fault_set(&capture->fault, WEIR_USAGE,
+			  "%s takes a JSON pointer, as /data/id: each name behind a slash",
+			  r == FILTER_SEQUENCE ? "--sequence" : "--unique-key");
+	return MIN(r, 0);
+}
+
 int inflow_init(struct weir_capture *capture)
 {
 	const struct weir_capture_options *options = &capture->options;
@@ -248,7 +291,7 @@ int inflow_init(struct weir_capture *capture)
 	for (size_t i = 0; r >= 0 && i < options->source_count; i++)
 		r = endpoint_init(&capture->inlets[i].endpoint, &options->sources[i],
 				  &capture->fault);
-	return r;
+	return r < 0 ? r : make_filter(capture);
 }
 
 /* Several connections may be open at once. */
@@ -263,12 +306,14 @@ static int start_intake(struct weir_capture *capture)
 	struct intake_options options = {
 		.lanes = capture->options.source_count * SOURCE_LANES,
 		.dir_fd = spool_dir_fd(capture->spool),
+		.filter = capture->filter,
 		.append = append,
+		.gap = add_gap,
 		.flush = on_flush,
 		.data = capture,
 	};
 
-	return is_mixed(capture) ? intake_new(&options, &capture->intake) : 0;
+	return capture->filter || is_mixed(capture) ? intake_new(&options, &capture->intake) : 0;
 }
 
 int inflow_start(struct weir_capture *capture)
@@ -311,6 +356,13 @@ int inflow_resume(struct weir_capture *capture)
 
 void inflow_count(const struct weir_capture *capture, struct weir_stats *stats)
 {
+	if (capture->filter) {
+		struct filter_counters counters = filter_counters(capture->filter);
+
+		stats->duplicates = counters.duplicates;
+		stats->gaps = counters.gaps;
+		stats->missing = counters.missing;
+	}
 	for (size_t i = 0; capture->inlets && i < capture->options.source_count; i++) {
 		struct source_counters counters;
 
@@ -331,5 +383,6 @@ void inflow_done(struct weir_capture *capture)
 		endpoint_done(&capture->inlets[i].endpoint);
 	}
 	intake_free(capture->intake);
+	filter_free(capture->filter);
 	free(capture->inlets);
 }

@@ -14,8 +14,8 @@
 #include <string.h>
 #include <tempfile.h>
 
-#define LANE_MEMORY KIB(256) /* a larger message waits in a file */
-#define CHUNK KIB(256)	     /* in which it is read back */
+#define LANE_MEMORY POINTER_MESSAGE_MAX /* a larger message waits in a file */
+#define CHUNK KIB(256)			/* in which it is read back */
 
 struct lane {
 	struct buffer memory;
@@ -104,34 +104,99 @@ static int hand_on(struct intake *intake, struct message_batch *batch,
 	return r < 0 ? r : intake->options.flush(intake->options.data);
 }
 
+/* Reads the next chunk of a message that waits in a file. */
+static int read_chunk(struct intake *intake, const struct lane *lane, uint64_t offset,
+		      struct message_piece *piece)
+{
+	size_t want = (size_t)MIN(lane->size - offset, (uint64_t)CHUNK);
+	ssize_t n = pread(tempfile_fd(lane->file), intake->chunk, want, (off_t)offset);
+
+	if (n <= 0)
+		return n < 0 ? -errno : -EIO;
+	piece->data = intake->chunk;
+	piece->size = (size_t)n;
+	piece->crc = scan_bytes(piece->crc, piece->data, piece->size).crc;
+	piece->first = offset == 0;
+	piece->last = offset + piece->size == lane->size;
+	if (piece->last && piece->crc != lane->crc)
+		return -EIO; /* the disk gave back what was not written */
+	return 0;
+}
+
+/* Goes through a file twice where there is a filter, which needs all of the message. 1: dropped. */
+static int filter_file(struct intake *intake, const struct lane *lane,
+		       const struct message_batch *batch)
+{
+	struct filter *filter = intake->options.filter;
+	struct message_piece piece = {0};
+	int r = 0;
+
+	if (!filter)
+		return 0;
+	filter_begin_large(filter);
+	for (uint64_t offset = 0; r >= 0 && offset < lane->size; offset += piece.size) {
+		r = read_chunk(intake, lane, offset, &piece);
+		if (r >= 0)
+			filter_see_large(filter, piece.data, piece.size);
+	}
+	return r < 0 ? r : filter_end_large(filter, batch, lane->kind);
+}
+
 /* Hands a message on that waited in a file. */
 static int hand_on_file(struct intake *intake, struct lane *lane, struct message_batch *batch)
 {
-	struct message_piece piece = {.kind = lane->kind, .first = true};
-	uint64_t offset = 0;
-	int r = 0;
+	struct message_piece piece = {.kind = lane->kind};
+	int r;
 
 	if (!intake->chunk)
 		intake->chunk = malloc(CHUNK);
 	if (!intake->chunk)
 		return -ENOMEM;
-	while (r >= 0 && offset < lane->size) {
-		size_t want = (size_t)MIN(lane->size - offset, (uint64_t)CHUNK);
-		ssize_t n = pread(tempfile_fd(lane->file), intake->chunk, want, (off_t)offset);
-
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		offset += (uint64_t)n;
-		piece.data = intake->chunk;
-		piece.size = (size_t)n;
-		piece.crc = scan_bytes(piece.crc, piece.data, piece.size).crc;
-		piece.last = offset == lane->size;
-		if (piece.last && piece.crc != lane->crc)
-			return -EIO; /* the disk gave back what was not written */
-		r = hand_on(intake, batch, &piece);
-		piece.first = false;
+	r = filter_file(intake, lane, batch);
+	if (r != 0)
+		return MIN(r, 0);
+	for (uint64_t offset = 0; r >= 0 && offset < lane->size; offset += piece.size) {
+		r = read_chunk(intake, lane, offset, &piece);
+		if (r >= 0)
+			r = hand_on(intake, batch, &piece);
 	}
 	return r;
+}
+
+/* Whether a whole message is to go on; what is missing before it is told. 1: it is. */
+static int is_wanted(struct intake *intake, const struct message_batch *batch,
+		     const struct message_piece *piece, uint64_t *ret_missing)
+{
+	struct filter_verdict verdict = {0};
+	int r = 0;
+
+	if (intake->options.filter)
+		r = filter_see(intake->options.filter, batch, piece->kind, piece->data, piece->size,
+			       &verdict);
+	if (r < 0)
+		return r;
+	*ret_missing = verdict.missing;
+	return !verdict.drop;
+}
+
+static int hand_on_memory(struct intake *intake, struct lane *lane, struct message_batch *batch)
+{
+	struct message_piece piece = {
+		.data = (uint8_t *)lane->memory.data,
+		.size = lane->memory.size,
+		.crc = lane->crc,
+		.kind = lane->kind,
+		.first = true,
+		.last = true,
+	};
+	uint64_t missing;
+	int r = is_wanted(intake, batch, &piece, &missing);
+
+	if (r <= 0)
+		return r;
+	if (missing > 0)
+		r = intake->options.gap(intake->options.data, batch, missing);
+	return r < 0 ? r : hand_on(intake, batch, &piece);
 }
 
 /* The message of the lane is whole. */
@@ -144,15 +209,8 @@ static int finish(struct intake *intake, struct lane *lane, const struct message
 		.lane = of->lane,
 		.kernel_time = of->kernel_time,
 	};
-	struct message_piece piece = {
-		.data = (uint8_t *)lane->memory.data,
-		.size = lane->memory.size,
-		.crc = lane->crc,
-		.kind = lane->kind,
-		.first = true,
-		.last = true,
-	};
-	int r = lane->file ? hand_on_file(intake, lane, &batch) : hand_on(intake, &batch, &piece);
+	int r = lane->file ? hand_on_file(intake, lane, &batch)
+			   : hand_on_memory(intake, lane, &batch);
 
 	forget(lane);
 	return r;
@@ -161,6 +219,14 @@ static int finish(struct intake *intake, struct lane *lane, const struct message
 static bool is_whole(const struct message_piece *piece)
 {
 	return piece->first && piece->last;
+}
+
+static int append_row(struct intake *intake, struct message_batch *row)
+{
+	int r = row->count > 0 ? intake->options.append(intake->options.data, row) : 0;
+
+	row->count = 0;
+	return r;
 }
 
 /* Hands the whole messages on that stand in a row from `at`. */
@@ -173,10 +239,23 @@ static int pass_row(struct intake *intake, const struct message_batch *batch, si
 		.lane = batch->lane,
 		.kernel_time = batch->kernel_time,
 	};
+	uint64_t missing;
 
-	for (; *at < batch->count && is_whole(&batch->pieces[*at]); ++*at)
-		row.pieces[row.count++] = batch->pieces[*at];
-	return row.count > 0 ? intake->options.append(intake->options.data, &row) : 0;
+	for (; *at < batch->count && is_whole(&batch->pieces[*at]); ++*at) {
+		int r = is_wanted(intake, batch, &batch->pieces[*at], &missing);
+
+		if (r > 0 && missing > 0) {
+			r = append_row(intake, &row);
+			if (r >= 0)
+				r = intake->options.gap(intake->options.data, batch, missing);
+			r = r < 0 ? r : 1;
+		}
+		if (r < 0)
+			return r;
+		if (r > 0)
+			row.pieces[row.count++] = batch->pieces[*at];
+	}
+	return append_row(intake, &row);
 }
 
 static bool all_are_whole(const struct message_batch *batch)
@@ -192,7 +271,7 @@ int intake_take(struct intake *intake, struct message_batch *batch)
 	struct lane *lane = &intake->lanes[batch->lane];
 	int r = 0;
 
-	if (all_are_whole(batch))
+	if (!intake->options.filter && all_are_whole(batch))
 		return intake->options.append(intake->options.data, batch);
 	for (size_t at = 0; r >= 0 && at < batch->count;) {
 		const struct message_piece *piece = &batch->pieces[at];

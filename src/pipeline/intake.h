@@ -5,6 +5,7 @@
 
 #include "base/macro.h"
 #include "base/message.h"
+#include "pipeline/filter.h"
 
 #include <stdbool.h>
 
@@ -14,9 +15,13 @@ struct intake_options {
 	size_t lanes;
 	int dir_fd; /* where messages too large for memory are, until they are whole */
 
+	struct filter *filter; /* what every message goes through; NULL: nothing */
+
 	/* Takes pieces, of which no message is mixed with another. They stay until the next flush.
 	 */
 	int (*append)(void *data, struct message_batch *batch);
+	/* Messages are missing before the next one of this batch's source. */
+	int (*gap)(void *data, const struct message_batch *batch, uint64_t missing);
 	/* Their memory is about to be used again. */
 	int (*flush)(void *data);
 	void *data;
@@ -27,7 +32,7 @@ int intake_new(const struct intake_options *options, struct intake **ret_intake)
 void intake_free(struct intake *intake);
 
 /* Takes a batch of any lane. Whole messages go on at once, the others when they are whole. Errors:
- * of the two above, and of making, writing and reading a temporary file. */
+ * of the three above, and of making, writing and reading a temporary file. */
 int intake_take(struct intake *intake, struct message_batch *batch);
 
 /* The lane's connection has ended: forgets what had come of a message that is not whole. */

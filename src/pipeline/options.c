@@ -3,8 +3,11 @@
 
 #include "base/clock.h"
 #include "base/macro.h"
+#include "pipeline/duplicates.h"
 #include "spool/spool.h"
+#include "websocket/source.h"
 
+#define UNIQUE_SOURCES_MAX (DUPLICATES_MEMBERS_MAX / SOURCE_LANES)
 #define SEGMENT_BYTES MIB(64)
 #define TICK_NS NS_PER_S
 
@@ -14,6 +17,13 @@ static void check(const struct weir_capture_options *options, struct fault *faul
 		fault_set(fault, WEIR_USAGE, "there is no URL");
 	if (options->source_count > WEIR_SOURCES_MAX)
 		fault_set(fault, WEIR_USAGE, "there are more than %d URLs", WEIR_SOURCES_MAX);
+	if ((options->unique || options->unique_key) && options->source_count > UNIQUE_SOURCES_MAX)
+		fault_set(fault, WEIR_USAGE, "--unique and --unique-key are for %d URLs at most",
+			  UNIQUE_SOURCES_MAX);
+	if (options->unique && options->unique_key)
+		fault_set(fault, WEIR_USAGE,
+			  "--unique goes by the payload, --unique-key by a part of it: only one of "
+			  "them can be meant");
 	if (options->to == WEIR_TO_CALLBACK && !options->on_segment)
 		fault_set(fault, WEIR_USAGE, "there is no callback for segments");
 	if (options->to == WEIR_TO_COMMAND && (!options->command || !options->command[0]))

@@ -29,7 +29,8 @@ struct weir_capture {
 	struct fault fault;
 	struct inlet *inlets; /* options.source_count */
 	size_t inlets_running;
-	struct intake *intake; /* NULL where there is one connection at a time */
+	struct filter *filter; /* NULL: no message is looked into */
+	struct intake *intake; /* NULL: there is one connection at a time, and no filter */
 	uint32_t connections;  /* begun in this run */
 	struct loop *loop;
 	struct spool *spool;

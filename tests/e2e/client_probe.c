@@ -2,7 +2,7 @@
  *has a loop of its own, as an application would: poll(2) over the client's descriptor.
  *
  *	client_probe URL [pieces] [reconnect] [subprotocol NAME] [send TEXT]... [close CODE REASON]
-*/
+ */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>

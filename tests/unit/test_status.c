@@ -12,6 +12,7 @@ static const struct weir_stats usual = {
 	.segments = 4,
 	.acked = 3,
 	.kept = 1,
+	.connections = 1,
 	.backlog_segments = 2,
 	.disk_bytes = 2048,
 	.disk_peak_bytes = 4096,
@@ -30,6 +31,11 @@ static const struct weir_stats extreme = {
 	.disk_bytes = UINT64_MAX,
 	.disk_peak_bytes = UINT64_MAX,
 	.cut_bytes = UINT64_MAX,
+	.connections = UINT64_MAX,
+	.failures = UINT64_MAX,
+	.duplicates = UINT64_MAX,
+	.gaps = UINT64_MAX,
+	.missing = UINT64_MAX,
 	.close_code = UINT16_MAX,
 	.blocked = true,
 };
@@ -165,7 +171,9 @@ static void test_json(void **state)
 				&rss, &at),
 			 1);
 	assert_true(rss > 100000 && at > 0);
-	assert_string_equal(text + at, "\"close_code\":0,\"cut_bytes\":0,\"url\":\"ws://h/\","
+	assert_string_equal(text + at, "\"connections\":1,\"failures\":0,\"duplicates\":0,"
+				       "\"gaps\":0,\"missing\":0,"
+				       "\"close_code\":0,\"cut_bytes\":0,\"url\":\"ws://h/\","
 				       "\"spool\":\"/tmp/x\",\"end\":\"limit\"}\n");
 }
 
