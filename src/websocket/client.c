@@ -47,7 +47,7 @@ struct client {
 	enum phase phase;
 	uint32_t events; /* what the socket is waited for */
 	bool paused;
-	bool stalled; /* there was no room for what is in `data` */
+	bool unfinished; /* the session has not taken all of `data` that it could */
 	bool closing; /* the timer is that of the end */
 	struct client_counters counters;
 	size_t fill; /* bytes in `data` */
@@ -60,14 +60,14 @@ static bool output_waits(const struct client *client)
 	return session_output(client->session)->size > 0;
 }
 
-/* What the transport holds, or what there was no room for, is read without waiting for the socket,
+/* What the transport holds, or what the session has still to take, is read without waiting for the socket,
  * after everybody else's turn. */
 static void come_again(struct client *client)
 {
 	uint64_t wait_ns =
 		transport_again_ns(client->transport, !client->paused, output_waits(client));
 
-	if (client->stalled && !client->paused)
+	if (client->unfinished && !client->paused)
 		wait_ns = 0;
 	if (wait_ns != TRANSPORT_NEVER)
 		loop_timer_set(client->loop, &client->again, clock_monotonic_ns() + wait_ns);
@@ -186,16 +186,19 @@ static int pause_reading(struct client *client)
 static int consume(struct client *client)
 {
 	size_t used;
-	int r = session_take(client->session, client->scratch, client->data, client->fill,
-			     clock_realtime_ns(), &used);
+	int taken = session_take(client->session, client->scratch, client->data, client->fill,
+				 clock_realtime_ns(), &used);
+	int r;
 
-	if (r < 0)
-		return r;
+	if (taken < 0)
+		return taken;
 	memmove(client->data, client->data + used, client->fill - used);
 	client->fill -= used;
-	client->stalled = r == SESSION_STALLED;
+	client->unfinished = taken > 0;
 	r = settle(client);
-	return r >= 0 && client->stalled && client->phase == CONNECTED ? pause_reading(client) : r;
+	if (r < 0 || taken != SESSION_STALLED || client->phase != CONNECTED)
+		return r;
+	return pause_reading(client);
 }
 
 static int on_stream_end(struct client *client, int error)
@@ -246,7 +249,7 @@ static int on_ready(void *data)
 		r = send_on(client);
 	if (r < 0 || client->paused || client->phase == ENDED)
 		return r;
-	return client->stalled ? consume(client) : read_in(client);
+	return client->unfinished ? consume(client) : read_in(client);
 }
 
 /* A keepalive_news. */

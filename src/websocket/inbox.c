@@ -45,6 +45,11 @@ void inbox_reset(struct inbox *inbox, uint8_t *free, size_t budget)
 	inbox_refill(inbox, budget);
 }
 
+void inbox_drop(struct inbox *inbox)
+{
+	inbox->dropping = true;
+}
+
 static enum frame_violation unpack_violation(int error)
 {
 	switch (error) {
@@ -90,6 +95,17 @@ static int unpack(struct inbox *inbox, const uint8_t *data, size_t size,
 	return 1;
 }
 
+static void skip(struct inbox *inbox, size_t size, struct inbox_result *result)
+{
+	struct frame_decoder *decoder = &inbox->decoder;
+	size_t there = (size_t)MIN((uint64_t)size, decoder->left);
+
+	result->used += there;
+	frame_take_packed(decoder, there);
+	if (decoder->left == 0)
+		frame_end_packed(decoder);
+}
+
 /* What the decoder says, where it is not that there is something to unpack. */
 static void stop(const struct frame_result *frames, struct inbox_result *result)
 {
@@ -116,7 +132,10 @@ int inbox_decode(struct inbox *inbox, uint8_t *data, size_t size, struct message
 		frame_decode(&inbox->decoder, data + result.used, size - result.used, batch,
 			     &frames);
 		result.used += frames.used;
-		if (frames.stop == FRAME_PACKED) {
+		if (frames.stop == FRAME_PACKED && inbox->dropping) {
+			skip(inbox, size - result.used, &result);
+			more = 1;
+		} else if (frames.stop == FRAME_PACKED) {
 			more = unpack(inbox, data + result.used, size - result.used, batch,
 				      &result);
 		} else {

@@ -12,6 +12,7 @@ struct inbox {
 	struct frame_decoder decoder;
 	struct unpacker *unpacker; /* where compression was agreed on, else NULL */
 	bool unpacking;		   /* in the middle of a compressed message */
+	bool dropping;		   /* nothing is unpacked any more */
 };
 
 struct inbox_options {
@@ -45,6 +46,9 @@ struct inbox_result {
  * the next call of this or of inbox_refill(), which sets the second alone. */
 void inbox_reset(struct inbox *inbox, uint8_t *free, size_t budget);
 void inbox_refill(struct inbox *inbox, size_t budget);
+
+/* Nobody wants messages any more, only control frames: compressed ones are skipped from now on. */
+void inbox_drop(struct inbox *inbox);
 
 /* Decodes from `data`, as frame_decode() does, and adds the pieces found to `batch`. 0, or −ENOMEM.
  */

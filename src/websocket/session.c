@@ -21,6 +21,7 @@
 
 #define PACKED_MIN 64	    /* a smaller message is not worth it */
 #define PACKED_MORE KIB(64) /* by how much a message may grow at most, with its header */
+#define GRANTS_PER_TURN 64  /* some MiB unpacked, then it is somebody else's turn */
 
 struct session {
 	struct session_options options;
@@ -90,6 +91,7 @@ static int say_close(struct session *session, const struct frame_close *close,
 		return r;
 	note_cut(session);
 	session->state = next;
+	inbox_drop(&session->inbox);
 	return 0;
 }
 
@@ -147,25 +149,26 @@ static int hand_out(struct session *session, struct message_batch *batch)
 	return r;
 }
 
-/* What was unpacked goes out, and its memory is used again as far as there is room. `waiting`
- * received bytes will need theirs too. */
-static int make_room(struct session *session, size_t waiting)
+/* How many of the `waiting` received bytes may be decoded, and how many unpacked, before the next
+ * flush: together no more than there is room for. After it all of them count, and room is asked for
+ * anew. So whatever a byte is compressed from, none is made without room for it; and each grant is
+ * enough to go on with, or there is no room at all, which its owner knows and mends. */
+static int grant(struct session *session, size_t waiting, size_t *ret_window)
 {
-	const struct session_handler *handler = session->options.handler;
-	size_t room;
-	int r = handler->flush(session->options.data);
+	size_t room = SIZE_MAX;
 
-	if (r < 0)
-		return r;
-	room = handler->room(session->options.data);
-	if (room <= waiting && session->state == SESSION_OPEN)
+	if (session->state == SESSION_OPEN)
+		room = session->options.handler->room(session->options.data);
+	if (room == 0)
 		return SESSION_STALLED;
-	inbox_refill(&session->inbox, room > waiting ? room - waiting : SIZE_MAX);
+	*ret_window = MIN(waiting, room - room / 2);
+	inbox_refill(&session->inbox, room - *ret_window);
 	return 0;
 }
 
-/* Decodes frames from `*at` as far as they go, or there is room. */
-static int decode(struct session *session, uint8_t *data, size_t size, uint64_t time_ns, size_t *at)
+/* Decodes frames from `*at` as far as they go, or there is memory. */
+static int decode(struct session *session, uint8_t *data, size_t size, uint64_t time_ns, size_t *at,
+		  enum inbox_stop *ret_stop)
 {
 	struct message_batch batch = {
 		.time_ns = time_ns,
@@ -187,23 +190,33 @@ static int decode(struct session *session, uint8_t *data, size_t size, uint64_t 
 			r = on_control(session, &result.control);
 		if (r >= 0 && result.stop == INBOX_VIOLATION)
 			r = violate(session, result.violation);
-		if (r >= 0 && result.stop == INBOX_MEMORY_FULL)
-			r = make_room(session, size - *at);
-	} while (r == 0 && result.stop != INBOX_NEED_MORE && session->state < SESSION_OVER);
+	} while (r == 0 && result.stop != INBOX_NEED_MORE && result.stop != INBOX_MEMORY_FULL &&
+		 session->state < SESSION_OVER);
+	*ret_stop = result.stop;
 	return r;
 }
 
 static int take_frames(struct session *session, uint8_t *free, uint8_t *data, size_t size,
 		       uint64_t time_ns, size_t *at)
 {
-	int stalled, r;
+	enum inbox_stop stop;
 
-	inbox_reset(&session->inbox, free, 0); /* the first need to unpack asks for room */
-	stalled = decode(session, data, size, time_ns, at);
-	if (stalled < 0)
-		return stalled;
-	r = session->options.handler->flush(session->options.data);
-	return r < 0 ? r : stalled;
+	inbox_reset(&session->inbox, free, 0);
+	for (int i = 0; i < GRANTS_PER_TURN; i++) {
+		size_t waiting = size - *at, window = waiting;
+		int r = session_is_compressed(session) ? grant(session, waiting, &window) : 0;
+
+		if (r != 0)
+			return r;
+		r = decode(session, data, *at + window, time_ns, at, &stop);
+		if (r >= 0)
+			r = session->options.handler->flush(session->options.data);
+		if (r < 0 || session->state >= SESSION_OVER)
+			return r;
+		if (stop == INBOX_NEED_MORE && window == waiting)
+			return 0;
+	}
+	return SESSION_MORE;
 }
 
 static int open_up(struct session *session, uint64_t time_ns)

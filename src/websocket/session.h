@@ -22,7 +22,8 @@ enum session_state {
 struct session_handler {
 	/* The upgrade was accepted, by what came at `time_ns`. */
 	int (*opened)(void *data, uint64_t time_ns);
-	/* How many bytes of messages may be made now; 0 stalls the session. */
+	/* How many bytes may be received, and made of what was received, before the next flush:
+	 * SESSION_ROOM_MIN at least, or 0, which stalls the session. */
 	size_t (*room)(void *data);
 	/* Pieces in order, in memory that stays as it is until the next flush. */
 	int (*pieces)(void *data, struct message_batch *batch);
@@ -52,13 +53,16 @@ int session_new(const struct session_options *options, struct session **ret_sess
 void session_free(struct session *session);
 
 enum {
-	SESSION_STALLED = 1, /* there was no room: call it again, with what was not used */
+	SESSION_STALLED = 1, /* there was no room: call it again when there is */
+	SESSION_MORE,	     /* it has had its turn: call it again, after others */
 };
+
+#define SESSION_ROOM_MIN 512 /* a header and a control frame, and as much again to unpack */
 
 /* Received bytes, all that are there: those that were not used before, and new ones behind them.
  * `time_ns` is when they came. Payloads are moved down to `free`, which is `data` or before it.
- * Returns 0, SESSION_STALLED or an error of the handler, −ENOMEM, −ENOBUFS; `*ret_used` is how many
- * bytes need not be shown again. */
+ * Returns 0, or one of the above: then nothing new need have come before the next call. Errors of
+ * the handler, −ENOMEM, −ENOBUFS. `*ret_used` is how many bytes need not be shown again. */
 int session_take(struct session *session, uint8_t *free, uint8_t *data, size_t size,
 		 uint64_t time_ns, size_t *ret_used);
 
