@@ -7,12 +7,13 @@
 
 #include "base/clock.h"
 #include "websocket/close.h"
+#include "websocket/session.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* The spool is at its cap. Whatever is captured can only make room once it is sealed. */
-static size_t make_room(struct weir_capture *capture)
+static size_t make_room(struct weir_capture *capture, uint64_t reserved)
 {
 	int r = spool_in_message(capture->spool) ? 0 : spool_seal(capture->spool);
 	size_t room;
@@ -23,7 +24,7 @@ static size_t make_room(struct weir_capture *capture)
 		events_fail_storage(capture, r);
 		return SIZE_MAX;
 	}
-	room = spool_room(capture->spool);
+	room = spool_room(capture->spool, reserved);
 	if (room > 0 || !delivery_is_idle(capture->delivery))
 		return room;
 	fault_set(&capture->fault, WEIR_STORAGE,
@@ -34,16 +35,17 @@ static size_t make_room(struct weir_capture *capture)
 	return SIZE_MAX;
 }
 
+_Static_assert(SPOOL_ROOM_MIN >= SESSION_ROOM_MIN, "a session can go on with any room there is");
+
 /* What waits to become a message that is whole will need its room too. */
 static size_t on_room(void *data)
 {
 	struct weir_capture *capture = data;
-	size_t reserved = capture->intake ? intake_reserved(capture->intake) : 0;
-	size_t room = spool_room(capture->spool);
+	uint64_t reserved = capture->intake ? intake_reserved(capture->intake) : 0;
+	size_t room = spool_room(capture->spool, reserved);
 
-	if (room <= reserved)
-		room = make_room(capture);
-	room = room > reserved ? room - reserved : 0;
+	if (room == 0)
+		room = make_room(capture, reserved);
 	capture->stats.blocked = room == 0;
 	return room;
 }

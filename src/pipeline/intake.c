@@ -15,7 +15,8 @@
 #include <tempfile.h>
 
 #define LANE_MEMORY POINTER_MESSAGE_MAX /* a larger message waits in a file */
-#define CHUNK KIB(256)			/* in which it is read back */
+#define LANE_COST KIB(16) /* in the spool: an index entry, and blocks that files end within */
+#define CHUNK KIB(256)	  /* in which it is read back */
 
 struct lane {
 	struct buffer memory;
@@ -293,14 +294,15 @@ void intake_drop(struct intake *intake, uint16_t lane)
 	forget(&intake->lanes[lane]);
 }
 
-size_t intake_reserved(const struct intake *intake)
+uint64_t intake_reserved(const struct intake *intake)
 {
-	size_t reserved = 0;
+	uint64_t reserved = 0;
 
 	for (size_t i = 0; i < intake->options.lanes; i++) {
 		const struct lane *lane = &intake->lanes[i];
 
-		reserved += (size_t)lane->size * (lane->file ? 2 : 1);
+		if (lane->size > 0)
+			reserved += lane->size * (lane->file ? 2 : 1) + LANE_COST;
 	}
 	return reserved;
 }

@@ -39,7 +39,7 @@ int intake_take(struct intake *intake, struct message_batch *batch);
 void intake_drop(struct intake *intake, uint16_t lane);
 
 /* How much disk is to be left for what waits: it takes some now, and will in the spool. */
-size_t intake_reserved(const struct intake *intake);
+uint64_t intake_reserved(const struct intake *intake);
 
 DEFINE_CLEANUP(struct intake *, intake_free);
 

@@ -23,7 +23,6 @@
 #define MESSAGE_COST ((uint64_t)FORMAT_ENTRY_SIZE + 1)
 #define SEGMENT_COST ((uint64_t)2 * APPENDER_BLOCK)
 #define OTHER_COST KIB(64) /* events, the directory */
-#define ROOM_MIN 512	   /* reading less at a time is not worth it */
 #define SEGMENTS_PER_CAP 4 /* so that one can be written while others are processed */
 
 struct spool {
@@ -287,15 +286,15 @@ static uint64_t cost_per_byte(const struct spool *spool)
 	       MIN(segments, SEGMENT_COST / MESSAGE_WIRE_MIN + 1);
 }
 
-size_t spool_room(const struct spool *spool)
+size_t spool_room(const struct spool *spool, uint64_t reserved)
 {
-	uint64_t used = held(spool) + OTHER_COST, max = spool->options.disk_max;
+	uint64_t used = held(spool) + reserved + OTHER_COST, max = spool->options.disk_max;
 	uint64_t room;
 
 	if (max == 0)
 		return SIZE_MAX;
 	room = used < max ? (max - used) / cost_per_byte(spool) : 0;
-	return room < ROOM_MIN ? 0 : (size_t)MIN(room, (uint64_t)SIZE_MAX);
+	return room < SPOOL_ROOM_MIN ? 0 : (size_t)MIN(room, (uint64_t)SIZE_MAX);
 }
 
 struct segment *spool_take(struct spool *spool)

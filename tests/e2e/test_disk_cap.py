@@ -147,3 +147,36 @@ def test_a_cap_too_small_for_anything(weir, serve, place, cap):
                           "true")
     assert result.code in (2, 5) and "--disk-max" in result.complaint, result
     server.join()
+
+
+def capture_two_parts(weir, place, serve, size):
+    """Two servers have each a message half sent at the same time, which has to be kept aside."""
+    barrier = threading.Barrier(2)
+
+    def script(connection):
+        connection.upgrade()
+        data = frames.binary(b"x" * size)
+        connection.send(data[:size // 2])
+        barrier.wait(LIMIT)
+        connection.send_while_wanted(data[size // 2:])
+        connection.finish()
+
+    server = serve(script)
+    return server, *capture_watched(weir, place, server.url, CAP, server.url, "--keep")
+
+
+def test_messages_kept_aside_count(weir, serve, place):
+    server, result, most = capture_two_parts(weir, place, serve, MEBIBYTE)
+    result.expect(0)
+    assert most <= CAP
+    assert payloads_of(place.root / "spool") == [b"x" * MEBIBYTE] * 2
+    server.join()
+
+
+def test_messages_kept_aside_that_are_too_large(weir, serve, place):
+    """There is an end to it, and not a wait for ever."""
+    server, result, most = capture_two_parts(weir, place, serve, 5 * MEBIBYTE)
+    result.expect(5, "--disk-max")
+    assert most <= CAP
+    assert payloads_of(place.root / "spool") == []
+    server.join()

@@ -80,7 +80,7 @@ static void run(const struct load *load)
 	assert_non_null(memory);
 	assert_int_equal(spool_open(&options, &spool), 0);
 	for (size_t i = 0; i < load->rounds; i++) {
-		size_t room = spool_room(spool);
+		size_t room = spool_room(spool, 0);
 
 		if (room == 0) {
 			full++;
@@ -141,7 +141,7 @@ static void test_without_a_cap_there_is_always_room(void **state)
 	assert_int_equal(
 		spool_open(&(struct spool_options){.path = scratch, .segment_bytes = 1}, &spool),
 		0);
-	assert_int_equal(spool_room(spool), SIZE_MAX);
+	assert_int_equal(spool_room(spool, 0), SIZE_MAX);
 }
 
 /* What an earlier run left counts. */
@@ -161,7 +161,7 @@ static void test_a_spool_that_is_full_from_the_start(void **state)
 	options.disk_max = DISK_MAX;
 	assert_int_equal(spool_open(&options, &spool), 0);
 	assert_true(spool_counters(spool).held_bytes > DISK_MAX);
-	assert_int_equal(spool_room(spool), 0);
+	assert_int_equal(spool_room(spool, 0), 0);
 }
 
 int main(void)
