@@ -14,6 +14,7 @@ static uint64_t per_second(uint64_t count, uint64_t ns)
 	return ns == 0 ? 0 : (uint64_t)((double)count * (double)NS_PER_S / (double)ns);
 }
 
+/* Stands in front, where a narrow terminal shows it too. */
 static const char *phase(const struct weir_stats *stats)
 {
 	if (stats->blocked)
@@ -30,15 +31,15 @@ const char *status_line(char *to, size_t columns, const struct weir_stats *stats
 	char free_text[UNITS_TEXT_SIZE], rss[UNITS_TEXT_SIZE];
 
 	snprintf(to, columns + 1,
-		 "%s  %s messages  %s  %s/s  %s/s  backlog %" PRIu64
-		 "  disk %s held, %s free  memory %s%s",
-		 units_format_time(stats->elapsed_ns, time),
+		 "%s%s  %s messages  %s  %s/s  %s/s  backlog %" PRIu64
+		 "  disk %s held, %s free  memory %s",
+		 units_format_time(stats->elapsed_ns, time), phase(stats),
 		 units_format_count(stats->messages, count), units_format_size(stats->bytes, bytes),
 		 units_format_count(per_second(stats->messages - since->messages, ns), rate),
 		 units_format_size(per_second(stats->bytes - since->bytes, ns), byte_rate),
 		 stats->backlog_segments, units_format_size(stats->disk_bytes, held),
 		 units_format_size(disk_free_bytes, free_text),
-		 units_format_size(memory_read().rss_bytes, rss), phase(stats));
+		 units_format_size(memory_read().rss_bytes, rss));
 	return to;
 }
 

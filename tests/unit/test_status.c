@@ -69,9 +69,9 @@ static void test_the_phases_of_a_line(void **state)
 
 	(void)state;
 	stats.connected = false;
-	assert_non_null(strstr(status_line(line, 399, &stats, &start, 0), "  not connected"));
+	assert_non_null(strstr(status_line(line, 79, &stats, &start, 0), "  not connected  "));
 	stats.connected = stats.blocked = true;
-	assert_non_null(strstr(status_line(line, 399, &stats, &start, 0), "  waiting for room"));
+	assert_non_null(strstr(status_line(line, 79, &stats, &start, 0), "  waiting for room"));
 }
 
 static void test_a_line_is_never_too_long(void **state)
