@@ -22,6 +22,7 @@
 
 #define TICK_NS 250000000u
 #define COLUMNS_MAX 400
+#define URL_SHOWN_MAX 200
 #define ECHO_NS (20 * NS_PER_MS)
 
 struct run {
@@ -189,9 +190,12 @@ static void on_connection(const struct weir_connection *connection, void *data)
 	if (run->options.status == CAPTURE_STATUS_NONE || connection->connected ||
 	    !connection->retries)
 		return;
-	say_error("%s%sthe next attempt comes in %s", connection->message,
-		  *connection->message ? "; " : "",
-		  units_format_time(connection->next_in_ns, wait));
+	units_format_time(connection->next_in_ns, wait);
+	if (*connection->message)
+		say_error("%s; the next attempt comes in %s", connection->message, wait);
+	else
+		say_error("%.*s closed the connection; the next attempt comes in %s", URL_SHOWN_MAX,
+			  connection->url, wait);
 }
 
 static void run_donep(struct run *run)
