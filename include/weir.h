@@ -102,7 +102,7 @@ struct weir_stats {
 	uint64_t backlog_segments; /* sealed, still to be handed on */
 	uint64_t disk_bytes;	   /* held by the spool now */
 	uint64_t disk_peak_bytes;  /* the most it ever held */
-	uint64_t cut_bytes;	   /* of a message that the end of the connection tore off */
+	uint64_t cut_bytes;	   /* of messages that the ends of connections tore off */
 	uint16_t close_code;	   /* the server's; 0: none, 1005: a Close without a code */
 	uint64_t duplicates;	   /* messages that were dropped as such */
 	uint64_t gaps, missing;	   /* holes in the numbers, and how many are missing in all */

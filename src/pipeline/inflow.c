@@ -65,8 +65,10 @@ static void apply_limits(struct weir_capture *capture, struct message_batch *bat
 		return;
 	for (size_t i = 0; i < batch->count; i++) {
 		capture->seen_bytes += batch->pieces[i].size;
+		capture->open_bytes += batch->pieces[i].size;
 		if (!batch->pieces[i].last)
 			continue;
+		capture->open_bytes = 0;
 		capture->seen_messages++;
 		if (limit_reached(capture))
 			batch->count = i + 1;
@@ -182,9 +184,12 @@ static int drop_open_message(struct weir_capture *capture, const struct source_p
 	event->flags = cut ? FORMAT_FLAG_CUT : 0;
 	event->value = FORMAT_DISCONNECTED_VALUE(code, cut ? end->cut_bytes : 0);
 	if (cut)
-		capture->stats.cut_bytes = end->cut_bytes;
-	if (!capture->intake)
+		capture->stats.cut_bytes += end->cut_bytes;
+	if (!capture->intake) {
+		capture->seen_bytes -= capture->open_bytes;
+		capture->open_bytes = 0;
 		return spool_drop_open_message(capture->spool);
+	}
 	intake_drop(capture->intake, place->lane);
 	return 0;
 }

@@ -43,6 +43,7 @@ struct weir_capture {
 	struct loop_timer age_timer, tick_timer, duration_timer;
 	uint64_t started_ns;
 	uint64_t seen_messages, seen_bytes; /* taken for the spool, for the limits */
+	uint64_t open_bytes;		    /* of seen_bytes: of a message that is not whole */
 	struct weir_stats stats;	    /* what no module counts */
 };
 
