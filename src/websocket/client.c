@@ -24,6 +24,7 @@
 #define RECEIVE_SIZE MIB(1) /* measured: smaller and larger are slower */
 #define SCRATCH KIB(1)	    /* in front of it, so that payloads can be moved down at once */
 #define CLOSE_TIMEOUT_NS (3 * NS_PER_S)
+#define RETIRE_TIMEOUT_NS (30 * NS_PER_S)
 
 enum phase {
 	DIALLING,
@@ -149,6 +150,18 @@ static int write_out(struct client *client)
 	return r;
 }
 
+/* Nothing more is said; and nothing more is taken, unless the connection retires. */
+static void begin_closing(struct client *client)
+{
+	keepalive_end(&client->keepalive);
+	opening_done(&client->opening);
+	if (client->closing || session_is_taking(client->session))
+		return;
+	client->closing = true;
+	client->paused = false;
+	loop_timer_set(client->loop, &client->timer, clock_monotonic_ns() + CLOSE_TIMEOUT_NS);
+}
+
 /* To be called after anything that may have changed the session or its output. */
 static int settle(struct client *client)
 {
@@ -159,14 +172,8 @@ static int settle(struct client *client)
 		return 0;
 	if (state == SESSION_REFUSED)
 		return finish(client);
-	if (state >= SESSION_CLOSING && !client->closing) {
-		client->closing = true;
-		client->paused = false;
-		keepalive_end(&client->keepalive);
-		opening_done(&client->opening);
-		loop_timer_set(client->loop, &client->timer,
-			       clock_monotonic_ns() + CLOSE_TIMEOUT_NS);
-	}
+	if (state >= SESSION_CLOSING)
+		begin_closing(client);
 	r = write_out(client);
 	if (r < 0)
 		return r;
@@ -212,7 +219,8 @@ static int read_in(struct client *client)
 	size_t room = RECEIVE_SIZE - client->fill;
 	ssize_t n;
 
-	if (session_state(client->session) < SESSION_CLOSING)
+	if (session_state(client->session) == SESSION_UPGRADING ||
+	    session_is_taking(client->session))
 		room = MIN(room, client->options.handler->room(client->options.data));
 	if (client->phase == ENDED)
 		return 0;
@@ -298,7 +306,10 @@ static int on_timeout(void *data)
 	switch (session_state(client->session)) {
 	case SESSION_UPGRADING:
 		return finish_as(client, CLIENT_TIMEOUT);
+	case SESSION_OPEN: /* it retires, and its message does not end */
+		return client_close(client, CLOSE_NORMAL, NULL);
 	case SESSION_CLOSING:
+		session_lost(client->session, 0);
 		return finish_as(client, CLIENT_CLOSE_TIMEOUT);
 	default:
 		return finish(client);
@@ -473,6 +484,21 @@ int client_close(struct client *client, uint16_t code, const char *reason)
 	if (session_state(client->session) == SESSION_UPGRADING)
 		return finish_as(client, CLIENT_CLOSED);
 	r = session_close(client->session, code, reason, reason ? strlen(reason) : 0);
+	return r < 0 ? r : settle(client);
+}
+
+int client_retire(struct client *client, uint16_t code)
+{
+	int r;
+
+	if (client->phase == ENDED)
+		return 0;
+	if (session_state(client->session) == SESSION_UPGRADING)
+		return finish_as(client, CLIENT_CLOSED);
+	if (!client->closing)
+		loop_timer_set(client->loop, &client->timer,
+			       clock_monotonic_ns() + RETIRE_TIMEOUT_NS);
+	r = session_retire(client->session, code);
 	return r < 0 ? r : settle(client);
 }
 

@@ -68,6 +68,11 @@ size_t client_waiting(const struct client *client);
  * cut to what a Close may hold. May be called again, and from a handler. */
 int client_close(struct client *client, uint16_t code, const char *reason);
 
+/* The gentle way, for a connection whose place another one took: says Close when no message is
+ * open, and goes on handing out what comes up to the server's, for half a minute at most. A call of
+ * client_close() ends that. */
+int client_retire(struct client *client, uint16_t code);
+
 /* Goes on after room() returned 0. */
 int client_resume(struct client *client);
 

@@ -27,6 +27,8 @@ struct session {
 	struct session_options options;
 	enum session_state state;
 	bool handing_out; /* inside handler->pieces() */
+	bool retiring;
+	uint16_t retire_code;
 	char key[HANDSHAKE_KEY_SIZE];
 	struct output output;
 	struct inbox inbox;
@@ -72,10 +74,16 @@ void session_free(struct session *session)
 	free(session);
 }
 
-/* Notes whether a message is torn off: when the session leaves OPEN, and only then. */
+bool session_is_taking(const struct session *session)
+{
+	return session->state == SESSION_OPEN ||
+	       (session->state == SESSION_CLOSING && session->retiring);
+}
+
+/* Notes whether a message is torn off: while messages are taken, the last time counts. */
 static void note_cut(struct session *session)
 {
-	if (session->state != SESSION_OPEN || session->handing_out)
+	if (!session_is_taking(session) || session->handing_out)
 		return;
 	session->end.cut = inbox_in_message(&session->inbox);
 	if (session->end.cut)
@@ -91,7 +99,8 @@ static int say_close(struct session *session, const struct frame_close *close,
 		return r;
 	note_cut(session);
 	session->state = next;
-	inbox_drop(&session->inbox);
+	if (!session_is_taking(session))
+		inbox_drop(&session->inbox);
 	return 0;
 }
 
@@ -119,6 +128,7 @@ static int on_close_frame(struct session *session, const struct frame_control *c
 	close.reason_size = 0;
 	if (session->state == SESSION_OPEN)
 		return say_close(session, &close, SESSION_OVER);
+	note_cut(session);
 	session->state = SESSION_OVER;
 	return 0;
 }
@@ -141,7 +151,7 @@ static int hand_out(struct session *session, struct message_batch *batch)
 {
 	int r;
 
-	if (batch->count == 0 || session->state != SESSION_OPEN)
+	if (batch->count == 0 || !session_is_taking(session))
 		return 0;
 	session->handing_out = true;
 	r = session->options.handler->pieces(session->options.data, batch);
@@ -157,7 +167,7 @@ static int grant(struct session *session, size_t waiting, size_t *ret_window)
 {
 	size_t room = SIZE_MAX;
 
-	if (session->state == SESSION_OPEN)
+	if (session_is_taking(session))
 		room = session->options.handler->room(session->options.data);
 	if (room == 0)
 		return SESSION_STALLED;
@@ -196,6 +206,16 @@ static int decode(struct session *session, uint8_t *data, size_t size, uint64_t 
 	return r;
 }
 
+static int retire(struct session *session)
+{
+	struct frame_close close = {.code = session->retire_code};
+
+	if (!session->retiring || session->state != SESSION_OPEN ||
+	    inbox_in_message(&session->inbox))
+		return 0;
+	return say_close(session, &close, SESSION_CLOSING);
+}
+
 static int take_frames(struct session *session, uint8_t *free, uint8_t *data, size_t size,
 		       uint64_t time_ns, size_t *at)
 {
@@ -211,6 +231,8 @@ static int take_frames(struct session *session, uint8_t *free, uint8_t *data, si
 		r = decode(session, data, *at + window, time_ns, at, &stop);
 		if (r >= 0)
 			r = session->options.handler->flush(session->options.data);
+		if (r >= 0)
+			r = retire(session);
 		if (r < 0 || session->state >= SESSION_OVER)
 			return r;
 		if (stop == INBOX_NEED_MORE && window == waiting)
@@ -324,7 +346,19 @@ int session_close(struct session *session, uint16_t code, const void *reason, si
 {
 	struct frame_close close = {.code = code, .reason = reason, .reason_size = reason_size};
 
+	if (session->retiring) {
+		note_cut(session);
+		session->retiring = false;
+		inbox_drop(&session->inbox);
+	}
 	return session->state == SESSION_OPEN ? say_close(session, &close, SESSION_CLOSING) : 0;
+}
+
+int session_retire(struct session *session, uint16_t code)
+{
+	session->retiring = session->state == SESSION_OPEN;
+	session->retire_code = code;
+	return retire(session);
 }
 
 void session_lost(struct session *session, int error)

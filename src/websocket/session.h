@@ -76,6 +76,14 @@ int session_ping(struct session *session, const void *data, size_t size);
  * one of close_code_is_valid(), or CLOSE_NO_CODE; a reason is UTF-8, CLOSE_REASON_MAX bytes. */
 int session_close(struct session *session, uint16_t code, const void *reason, size_t reason_size);
 
+/* The gentle way, for a connection that is not needed any more: says Close when no message is open,
+ * and goes on handing out what comes up to the server's, which is what was under way. A call of
+ * session_close() ends that. */
+int session_retire(struct session *session, uint16_t code);
+
+/* Whether messages that come are handed out. */
+bool session_is_taking(const struct session *session);
+
 /* The stream ended: notes what that means. */
 void session_lost(struct session *session, int error);
 
