@@ -1,7 +1,8 @@
 /*
  * There is one link in quiet times. When its connection ends, and it is worth another attempt, the
- * next one begins after a wait. When it gets old, the next one begins beside it, and the old one is
- * closed when the new one is ready: make before break.
+ * next one begins after a wait. When it gets old, the next one begins beside it, and the old one
+ * retires when the new one is ready: make before break. What was under way on it still arrives. A
+ * new one that fails is tried again, and the old one stays meanwhile.
  *
  * Links are freed by the timer only, since it is from inside of them that their end is told.
  */
@@ -19,7 +20,8 @@ struct link {
 	struct client *client; /* NULL: free */
 	struct source_place place;
 	bool opened;
-	bool replaced; /* it is being closed, since another one took its place */
+	bool ready;    /* all is said that is to be said first */
+	bool replaced; /* it retires, since another one took its place */
 	bool ended;
 	uint64_t opened_ns;
 };
@@ -30,8 +32,9 @@ struct source {
 	struct loop_timer timer, age_timer;
 	struct link links[SOURCE_LANES];
 	struct backoff backoff;
-	bool connecting; /* the timer is to begin a connection */
-	bool closing;	 /* no connection is to begin any more */
+	uint64_t next_ns; /* when the next connection is to begin; 0: none is planned */
+	bool renewing;	  /* a link is old, and the one to replace it is not ready */
+	bool closing;	  /* no connection is to begin any more */
 	bool over;
 	struct source_counters counters; /* of the links that are gone */
 	struct client_end end;		 /* of the last of them */
@@ -51,6 +54,14 @@ static struct link *find_standing(struct source *source)
 	return NULL;
 }
 
+static struct link *find_free(struct source *source)
+{
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		if (!source->links[i].client)
+			return &source->links[i];
+	return NULL;
+}
+
 static bool has_alive(const struct source *source)
 {
 	for (size_t i = 0; i < SOURCE_LANES; i++)
@@ -65,9 +76,10 @@ static void free_link(struct source *source, struct link *link)
 	client_free(TAKE_PTR(link->client));
 }
 
-static void set_timer(struct source *source, uint64_t wait_ns)
+/* The timer rings at once, and then again when it is time to connect. */
+static void ring(struct source *source)
 {
-	loop_timer_set(source->loop, &source->timer, clock_monotonic_ns() + wait_ns);
+	loop_timer_set(source->loop, &source->timer, clock_monotonic_ns());
 }
 
 static uint64_t random_number(void)
@@ -86,7 +98,7 @@ static int connect_link(struct source *source, struct link *link)
 	struct client_options options = source->options.client;
 
 	link->source = source;
-	link->opened = link->replaced = link->ended = false;
+	link->opened = link->ready = link->replaced = link->ended = false;
 	link->place = (struct source_place){
 		.source = source->options.number,
 		.connection = (uint16_t)(*source->options.connections)++,
@@ -100,24 +112,32 @@ static int connect_link(struct source *source, struct link *link)
 	return client_new(source->loop, &options, &link->client);
 }
 
-/* Frees links that have ended, and begins a connection if one is due. */
+/* Frees links that have ended, and begins a connection if one is due. Where both links are in use,
+ * it begins when one of them ends. */
 static int on_timer(void *data)
 {
 	struct source *source = data;
-	struct link *free_one = NULL;
+	struct link *link;
 
-	for (size_t i = 0; i < SOURCE_LANES; i++) {
-		struct link *link = &source->links[i];
-
-		if (link->client && link->ended)
-			free_link(source, link);
-		if (!link->client)
-			free_one = link;
-	}
-	if (!source->connecting || !free_one)
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		if (source->links[i].client && source->links[i].ended)
+			free_link(source, &source->links[i]);
+	link = find_free(source);
+	if (source->next_ns == 0 || !link)
 		return 0;
-	source->connecting = false;
-	return connect_link(source, free_one);
+	if (source->next_ns > clock_monotonic_ns()) {
+		loop_timer_set(source->loop, &source->timer, source->next_ns);
+		return 0;
+	}
+	source->next_ns = 0;
+	return connect_link(source, link);
+}
+
+static void watch_age(struct source *source, uint64_t since_ns)
+{
+	if (source->options.connection_age_ns > 0)
+		loop_timer_set(source->loop, &source->age_timer,
+			       since_ns + source->options.connection_age_ns);
 }
 
 /* The connection is old: a new one is to take its place. */
@@ -125,14 +145,13 @@ static int on_age(void *data)
 {
 	struct source *source = data;
 
-	if (source->closing || source->connecting)
-		return 0;
-	source->connecting = true;
-	set_timer(source, 0);
+	source->renewing = true;
+	source->next_ns = clock_monotonic_ns();
+	ring(source);
 	return 0;
 }
 
-/* The new link is ready: those that it replaces are closed. */
+/* The new link is ready: those that it replaces retire. */
 static int replace_others(struct source *source, const struct link *by)
 {
 	for (size_t i = 0; i < SOURCE_LANES; i++) {
@@ -142,7 +161,7 @@ static int replace_others(struct source *source, const struct link *by)
 		if (link == by || !is_alive(link) || link->replaced)
 			continue;
 		link->replaced = true;
-		r = client_close(link->client, CLOSE_NORMAL, NULL);
+		r = client_retire(link->client, CLOSE_NORMAL);
 		if (r < 0)
 			return r;
 	}
@@ -157,18 +176,20 @@ static int on_opened(void *data, uint64_t time_ns)
 	link->opened = true;
 	link->opened_ns = clock_monotonic_ns();
 	source->counters.opened++;
-	if (source->options.connection_age_ns > 0)
-		loop_timer_set(source->loop, &source->age_timer,
-			       link->opened_ns + source->options.connection_age_ns);
 	return source->options.handler->opened(source->options.data, &link->place, time_ns);
 }
 
 static int on_ready(void *data)
 {
 	struct link *link = data;
-	const struct source_options *options = &link->source->options;
-	int r = replace_others(link->source, link);
+	struct source *source = link->source;
+	const struct source_options *options = &source->options;
+	int r;
 
+	link->ready = true;
+	source->renewing = false;
+	watch_age(source, link->opened_ns);
+	r = replace_others(source, link);
 	if (r < 0 || !options->handler->ready)
 		return r;
 	return options->handler->ready(options->data, &link->place);
@@ -189,11 +210,19 @@ static size_t on_room(void *data)
 	return link->source->options.handler->room(link->source->options.data);
 }
 
+/* What comes before a link is ready may be a refusal; and what the old link brings says nothing of
+ * how the attempts to replace it go. */
+static bool is_success(const struct link *link)
+{
+	return link->ready && !link->replaced && !link->source->renewing;
+}
+
 static int on_pieces(void *data, struct message_batch *batch)
 {
 	struct link *link = data;
 
-	backoff_reset(&link->source->backoff);
+	if (is_success(link))
+		backoff_reset(&link->source->backoff);
 	return link->source->options.handler->pieces(link->source->options.data, batch);
 }
 
@@ -213,21 +242,43 @@ static uint64_t back_off(struct source *source, const struct client_end *end)
 	return wait_ns == BACKOFF_GIVE_UP ? SOURCE_NO_NEXT : wait_ns;
 }
 
+/* The new link has failed while the old one stands: what can be tried again is, and what cannot,
+ * when the old one is older by as much again. */
+static uint64_t plan_renewal(struct source *source, const struct client_end *end)
+{
+	uint64_t wait_ns = back_off(source, end);
+
+	if (wait_ns != SOURCE_NO_NEXT && client_end_is_passing(end))
+		return wait_ns;
+	source->renewing = false;
+	backoff_reset(&source->backoff);
+	watch_age(source, clock_monotonic_ns());
+	return SOURCE_NO_NEXT;
+}
+
+/* The source has no connection any more. */
+static uint64_t plan_return(struct source *source, const struct client_end *end)
+{
+	source->renewing = false;
+	loop_timer_clear(source->loop, &source->age_timer);
+	if (!source->options.reconnect || !client_end_is_passing(end))
+		return SOURCE_NO_NEXT;
+	return back_off(source, end);
+}
+
 /* Plans what is to follow on the end of a link. Returns how long until the next attempt. */
 static uint64_t plan_next(struct source *source, const struct link *link,
 			  const struct client_end *end)
 {
+	const struct link *other = find_standing(source);
 	uint64_t wait_ns;
 
-	if (source->closing || source->connecting || link->replaced || !source->options.reconnect)
+	if (source->closing || link->replaced)
 		return SOURCE_NO_NEXT;
-	if (!find_standing(source) && !client_end_is_passing(end))
-		return SOURCE_NO_NEXT;
-	wait_ns = back_off(source, end);
-	if (wait_ns == SOURCE_NO_NEXT)
-		return SOURCE_NO_NEXT;
-	source->connecting = true;
-	set_timer(source, wait_ns);
+	if (other && !other->ready)
+		return 0; /* the new link is under way already */
+	wait_ns = other ? plan_renewal(source, end) : plan_return(source, end);
+	source->next_ns = wait_ns == SOURCE_NO_NEXT ? 0 : clock_monotonic_ns() + wait_ns;
 	return wait_ns;
 }
 
@@ -248,11 +299,10 @@ static int on_ended(void *data, const struct client_end *end)
 		source->counters.failed++;
 	if (!link->replaced)
 		source->end = *end;
-	if (!source->connecting)
-		set_timer(source, 0);
 	loss.next_in_ns = plan_next(source, link, end);
+	ring(source);
 	r = source->options.handler->lost(source->options.data, &link->place, &loss);
-	if (r < 0 || source->over || source->connecting || has_alive(source))
+	if (r < 0 || source->over || source->next_ns > 0 || has_alive(source))
 		return r;
 	source->over = true;
 	return source->options.handler->ended(source->options.data, source->options.number,
@@ -301,11 +351,11 @@ void source_free(struct source *source)
 
 int source_close(struct source *source, uint16_t code, const char *reason)
 {
-	bool waiting = source->connecting && !has_alive(source);
+	bool waiting = source->next_ns > 0 && !has_alive(source);
 	int r = 0;
 
 	source->closing = true;
-	source->connecting = false;
+	source->next_ns = 0;
 	loop_timer_clear(source->loop, &source->age_timer);
 	for (size_t i = 0; r >= 0 && i < SOURCE_LANES; i++)
 		if (is_alive(&source->links[i]))

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from frames import binary, fragments, text, texts
+from frames import TEXT, binary, fragments, text, texts
 from harness import LIMIT
 from spool_reader import GAP, events_of, payloads_of, records_of
 
@@ -16,18 +16,16 @@ def numbered(numbers, size=0):
 
 
 def together(streams):
-    """Scripts that send only when all are connected, as those of a feed that goes on."""
+    """Scripts that send only when weir is connected to all, as those of a feed that goes on."""
     barrier = threading.Barrier(len(streams), timeout=LIMIT)
 
     def script_of(stream):
         def script(connection):
             connection.upgrade()
+            connection.next_of(TEXT)
             barrier.wait()
-            try:
-                connection.send(stream)
-                connection.finish()
-            except ConnectionError:
-                pass  # the limit was reached before this one was open
+            connection.send(stream)
+            connection.finish()
         return script
 
     return [script_of(stream) for stream in streams]
@@ -36,7 +34,8 @@ def together(streams):
 def capture(weir, serve, streams, *options):
     urls = [serve(script).url for script in together(streams)]
     spool = weir.place.root / "spool"
-    result = weir.run("capture", *urls, "--keep", "--spool", spool, "--status", "json", *options)
+    result = weir.run("capture", *urls, "--keep", "--spool", spool, "--status", "json",
+                      "--send", "here", *options)
     return result.expect(0).report, spool
 
 
