@@ -367,16 +367,26 @@ int source_close(struct source *source, uint16_t code, const char *reason)
 					      &source->end);
 }
 
+/* The link that speaks for the source. */
+static struct link *find_ready(struct source *source)
+{
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		if (is_alive(&source->links[i]) && source->links[i].ready &&
+		    !source->links[i].replaced)
+			return &source->links[i];
+	return NULL;
+}
+
 int source_send(struct source *source, enum message_kind kind, const void *data, size_t size)
 {
-	struct link *link = find_standing(source);
+	struct link *link = find_ready(source);
 
 	return link ? client_send(link->client, kind, data, size) : -ENOTCONN;
 }
 
 int source_ping(struct source *source, const void *data, size_t size)
 {
-	struct link *link = find_standing(source);
+	struct link *link = find_ready(source);
 
 	return link ? client_ping(link->client, data, size) : -ENOTCONN;
 }
@@ -393,7 +403,7 @@ size_t source_waiting(const struct source *source)
 
 const char *source_subprotocol(struct source *source)
 {
-	struct link *link = find_standing(source);
+	struct link *link = find_ready(source);
 
 	return link ? client_subprotocol(link->client) : NULL;
 }
