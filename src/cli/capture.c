@@ -150,13 +150,16 @@ static void report(struct run *run, enum weir_outcome outcome)
 		report_spool(run, names.spool);
 }
 
-static void say_insecure(const char *url)
+static void say_insecure(const struct run *run)
 {
-	if (strncmp(url, "wss:", 4) == 0)
-		say_error(
-			"--insecure: whose certificate %s has is not checked, so anybody in between "
-			"can read and change everything",
-			url);
+	for (size_t i = 0; i < run->options.capture.source_count; i++) {
+		const char *url = weir_capture_url(run->capture, i);
+
+		if (strncmp(url, "wss:", 4) == 0)
+			say_error("--insecure: whose certificate %s has is not checked, so anybody "
+				  "in between can read and change everything",
+				  url);
+	}
 }
 
 /* Runs a capture whose options are complete. Returns the exit code. */
@@ -170,7 +173,7 @@ static int capture(struct run *run)
 	}
 	if (outcome == WEIR_DONE) {
 		if (run->options.source.insecure)
-			say_insecure(weir_capture_url(run->capture, 0));
+			say_insecure(run);
 		stopping = run->capture;
 		catch_signals();
 		outcome = weir_capture_run(run->capture);
@@ -181,21 +184,20 @@ static int capture(struct run *run)
 	return outcome == WEIR_ABORTED ? EXIT_SIGNAL + last_signal : (int)outcome;
 }
 
-/* A connection was lost or opened again: one line each, unless nothing is to be said. */
+/* A connection ended, and the capture goes on: with the next attempt, or with other sources. */
 static void on_connection(const struct weir_connection *connection, void *data)
 {
 	const struct run *run = data;
-	char wait[UNITS_TEXT_SIZE];
+	bool goes_on = connection->retries || run->options.capture.source_count > 1;
+	char why[URL_SHOWN_MAX + 32], wait[UNITS_TEXT_SIZE];
 
 	if (run->options.status == CAPTURE_STATUS_NONE || connection->connected ||
-	    !connection->retries)
+	    connection->wanted || !goes_on)
 		return;
-	units_format_time(connection->next_in_ns, wait);
-	if (*connection->message)
-		say_error("%s; the next attempt comes in %s", connection->message, wait);
-	else
-		say_error("%.*s closed the connection; the next attempt comes in %s", URL_SHOWN_MAX,
-			  connection->url, wait);
+	snprintf(why, sizeof(why), "%.*s closed the connection", URL_SHOWN_MAX, connection->url);
+	say_error("%s; %s%s", *connection->message ? connection->message : why,
+		  connection->retries ? "the next attempt comes in " : "it is not tried again",
+		  connection->retries ? units_format_time(connection->next_in_ns, wait) : "");
 }
 
 static void run_donep(struct run *run)

@@ -1,0 +1,33 @@
+"""What is said of connections while a capture goes on."""
+
+import pytest
+
+from coming import coming
+from frames import text
+from servers.hostile import sending, sending_and_waiting
+
+
+@coming("reconnect")
+def test_a_good_end_that_is_not_the_last_has_a_name(weir, serve):
+    server = serve(sending(text("x")))
+    result = weir.capture(server.url, "--reconnect", "--retry-wait-max", "1ms", "--messages", "3",
+                          "--status", "summary").expect(0)
+    news = [line for line in result.err.splitlines() if "the next attempt" in line]
+    assert news and all(f"{server.url} closed the connection; " in line for line in news)
+
+
+def test_one_of_two_sources_is_lost(weir, serve):
+    good, bad = serve(sending_and_waiting(text("x"))), serve(sending(b"", 1008))
+    result = weir.capture(good.url, bad.url, "--duration", "1s", "--status", "summary").expect(4)
+    first = result.err.splitlines()[0]
+    assert bad.url in first and "1008" in first and first.endswith("; it is not tried again")
+    assert result.out == b"x\n"
+
+
+@pytest.mark.parametrize("others", [[], ["--status", "none"]])
+def test_insecure_is_said_of_each_source(weir, serve, authority, others):
+    plain = serve(sending(b""))
+    server = serve(sending(b""), tls=authority.context("example.com"))
+    result = weir.capture(plain.url, server.url, "--insecure", *others).expect(0)
+    assert f"--insecure: whose certificate {server.url} has" in result.err
+    assert f"certificate {plain.url}" not in result.err
