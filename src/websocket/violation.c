@@ -21,7 +21,9 @@ static const struct {
 	[FRAME_CLOSE_ONE_BYTE] = {"a Close frame with half a code", 1002},
 	[FRAME_CLOSE_CODE] = {"a Close frame with a code that may not be sent", 1002},
 	[FRAME_CLOSE_NOT_UTF8] = {"a Close frame whose reason is not valid UTF-8", 1007},
-	[FRAME_MESSAGE_TOO_LARGE] = {"a message that is larger than --message-max", 1009},
+	[FRAME_MESSAGE_TOO_LARGE] = {"a message that is larger than --message-max, or than "
+				     "--ratio-max allows",
+				     1009},
 	[FRAME_TOO_MANY_FRAGMENTS] = {"a message in more fragments than --fragments-max", 1008},
 	[FRAME_NOT_DEFLATED] = {"a compressed message that cannot be decompressed", 1007},
 };
