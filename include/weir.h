@@ -128,8 +128,8 @@ struct weir_source {
 	const char *basic;	/* "USER:PASSWORD", sent as Authorization: Basic, */
 	const char *bearer;	/* or a token, sent as Authorization: Bearer */
 
-	/* What is said first on each connection: a script (weir-capture(1) tells how they look),
-	 * and text messages, or "@FILE" for what a file holds. */
+	/* What is said first on each connection: a script (weir-script(5) tells how they look), and
+	 * text messages, or "@FILE" for what a file holds. */
 	const char *script; /* a path */
 	const char *const *sends;
 	size_t send_count;

@@ -3,18 +3,20 @@
  * Nothing in here does any I/O but reading files while a script is made.
  *
  * A script has one step on each line. Blanks around it, empty lines, and lines that begin with #
- * mean nothing.
+ * mean nothing. To users, weir-script(5) tells the same.
  *
- *   send TEXT               sends a text message: all that follows on the line
- *   send "TEXT"             the same; for blanks at the ends, line breaks, an @ or " at the
- * beginning send @FILE              sends what is in a file, as it is send-binary …           the
- * same three, as a binary message expect TIME "TEXT"      waits for a message that has this text in
- * it expect TIME /REGEX/     waits for a message that matches (PCRE2, in UTF-8); (?<name>…)
- * captures a value for the steps behind it; the last / of the line ends it, so that those inside
- * need no backslash wait TIME               does nothing for that long
+ *   send TEXT             sends a text message: all that follows on the line
+ *   send "TEXT"           the same; for blanks at the ends, line breaks, or an @ or " in front
+ *   send @FILE            sends what is in a file, as it is
+ *   send-binary …         the same three, as a binary message
+ *   expect TIME "TEXT"    waits for a message that has this text in it
+ *   expect TIME /REGEX/   waits for a message that matches (PCRE2, in UTF-8); (?<name>…) captures
+ *                         a value for the steps behind it; the last / of the line ends it, so that
+ *                         those inside need no backslash
+ *   wait TIME             does nothing for that long
  *
- * TEXT may hold ${…}, see template.h. Regular expressions and files may not: there, $ is a $. TIME
- * is as units_parse_time() takes it. A FILE is relative to the directory of the script.
+ * TEXT may hold ${…}, see template.h. Regular expressions and files may not: there, $ is a $.
+ * TIME is as units_parse_time() takes it. A FILE is relative to the directory of the script.
  *
  * An expectation sees the messages that come after the send before it, each of them, whatever waits
  * stand in between; several expectations in a row are met in order, each by a message of its own.
