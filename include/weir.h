@@ -270,10 +270,10 @@ WEIR_API void weir_capture_free(struct weir_capture *capture);
 /*
  * A client without a spool: messages go to a function as they come.
  *
- *	static void print(struct weir_client *client, const struct weir_message *message, void
- **data)
+ *	static void print(struct weir_client *client, const struct weir_message *message,
+ *			  void *data)
  *	{
- *		printf("%.*s\\n", (int)message->size, (const char *)message->data);
+ *		printf("%.*s\n", (int)message->size, (const char *)message->data);
  *	}
  *
  *	struct weir_source source = {.url = "ws://127.0.0.1:9001/"};
