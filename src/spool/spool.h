@@ -8,7 +8,7 @@
 #include "spool/format.h"
 #include "spool/segment.h"
 
-#define SPOOL_ROOM_MIN 512 /* reading less at a time is not worth it */
+#define SPOOL_ROOM_MIN 512		       /* reading less at a time is not worth it */
 #define SPOOL_DISK_MAX_MIN ((uint64_t)4 << 20) /* a smaller cap leaves no room to work in */
 
 struct spool;
@@ -67,9 +67,9 @@ int spool_seal(struct spool *spool);
 /* When the open segment got its first record, by the monotonic clock; 0 if it has none. */
 uint64_t spool_open_since_ns(const struct spool *spool);
 
-/* How many more bytes of frames can be received, or of messages made of compressed ones, without any
- * chance to pass the cap, when `reserved` bytes of disk are to be left for something else. 0, or
- * SPOOL_ROOM_MIN at least. */
+/* How many more bytes of frames can be received, or of messages made of compressed ones, without
+ * any chance to pass the cap, when `reserved` bytes of disk are to be left for something else. 0,
+ * or SPOOL_ROOM_MIN at least. */
 size_t spool_room(const struct spool *spool, uint64_t reserved);
 
 /* The oldest sealed segment that was not taken yet, or NULL. It is the caller's until it goes to

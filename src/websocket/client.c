@@ -49,7 +49,7 @@ struct client {
 	uint32_t events; /* what the socket is waited for */
 	bool paused;
 	bool unfinished; /* the session has not taken all of `data` that it could */
-	bool closing; /* the timer is that of the end */
+	bool closing;	 /* the timer is that of the end */
 	struct client_counters counters;
 	size_t fill; /* bytes in `data` */
 	uint8_t scratch[SCRATCH];
@@ -61,8 +61,8 @@ static bool output_waits(const struct client *client)
 	return session_output(client->session)->size > 0;
 }
 
-/* What the transport holds, or what the session has still to take, is read without waiting for the socket,
- * after everybody else's turn. */
+/* What the transport holds, or what the session has still to take, is read without waiting for the
+ * socket, after everybody else's turn. */
 static void come_again(struct client *client)
 {
 	uint64_t wait_ns =
