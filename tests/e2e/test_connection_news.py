@@ -1,10 +1,30 @@
-"""What is said of connections while a capture goes on."""
+"""What is said of connections while a capture goes on, and what counts as a failure."""
 
 import pytest
 
 from coming import coming
 from frames import text
 from servers.hostile import sending, sending_and_waiting
+
+
+def refusing(connection):
+    """Answers a login by a message that is no success."""
+    connection.upgrade()
+    connection.next_frame()
+    connection.send(text("no"))
+    connection.answer_close()
+
+
+@coming("script")
+def test_an_answer_to_a_refused_login_is_no_success(weir, serve, place):
+    script = place.root / "script"
+    script.write_text('send login\nexpect 50ms "yes"\n')
+    server = serve(refusing)
+    result = weir.capture(server.url, "--script", script, "--reconnect", "--retry-attempts", "3",
+                          "--retry-wait-max", "1ms", "--status", "json")
+    result.expect(4, "step 2 (line 2)", "within 50 ms (1 came)")
+    assert len(server.connections) == 3 and result.out == b"no\n" * 3
+    assert result.err.count("the next attempt comes in") == 2
 
 
 @coming("reconnect")
