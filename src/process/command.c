@@ -1,30 +1,23 @@
 /*
- * posix_spawn(3) starts the command, a pidfd in the event loop says when it has ended. There is no
- * SIGCHLD handler: that would be the application's.
+ * Which program it is, how it gets the data, and what is done with one that the system cannot
+ * execute by itself: as a shell would do it. The rest is in child.c.
  */
 #include "process/command.h"
 
+#include "process/child.h"
 #include "process/environment.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 #define HEAD_SIZE 512 /* of a file that may be a script */
 
 struct command {
-	struct loop *loop;
-	struct loop_source source;
+	struct child child;
 	command_ended *ended;
 	void *data;
-	pid_t pid;
-	int pidfd;
 };
 
 /* Takes the path over: to `*ret_path` if it is that of a program. */
@@ -87,19 +80,12 @@ int command_check(const char *program)
 	return find(program, &path);
 }
 
-static int on_end(void *data)
+/* A child_ended. */
+static int on_end(void *data, int wait_status)
 {
 	struct command *command = data;
-	int status;
-	pid_t pid = waitpid(command->pid, &status, WNOHANG);
 
-	if (pid == 0 || (pid < 0 && errno == EINTR))
-		return 0;
-	if (pid < 0) /* somebody else has waited for it: how it ended is lost */
-		status = -errno;
-	loop_remove(command->loop, &command->source);
-	command->pid = 0;
-	return command->ended(command->data, status);
+	return command->ended(command->data, wait_status);
 }
 
 /* Opens what the command reads: the data, unless it gets the path. */
@@ -110,28 +96,6 @@ static int open_input(char *const *argv, const struct weir_segment *segment)
 
 	return fd < 0 ? -errno : fd;
 }
-
-static void set_attributes(posix_spawnattr_t *attributes)
-{
-	sigset_t none, ours;
-
-	sigemptyset(&none);
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGPIPE);
-	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-						     POSIX_SPAWN_SETPGROUP);
-	posix_spawnattr_setsigmask(attributes, &none);
-	posix_spawnattr_setsigdefault(attributes, &ours);
-	posix_spawnattr_setpgroup(attributes, 0);
-}
-
-struct spawning {
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	char *const *environment;
-};
 
 /* Whether a file begins with a line of text. An empty one, or what a damaged copy has left, would
  * be a script that does nothing and succeeds. */
@@ -148,12 +112,12 @@ static bool is_text(const char *path)
 }
 
 /* An executable text without "#!" is for the shell, as everywhere: execvp(3). */
-static int spawn_by_shell(const struct spawning *how, char *const *argv, pid_t *ret_pid)
+static int start_by_shell(struct child *child, struct child_options options)
 {
 	static char shell[] = "/bin/sh";
-	CLEANUP_FREE char **with_shell = calloc(strings_count(argv) + 2, sizeof(char *));
+	CLEANUP_FREE char **with_shell = calloc(strings_count(options.argv) + 2, sizeof(char *));
 	CLEANUP_FREE char *path = NULL;
-	int r = find(argv[0], &path);
+	int r = find(options.argv[0], &path);
 
 	if (!with_shell)
 		return -ENOMEM;
@@ -163,38 +127,23 @@ static int spawn_by_shell(const struct spawning *how, char *const *argv, pid_t *
 		return -ENOEXEC;
 	with_shell[0] = shell;
 	with_shell[1] = path;
-	for (size_t i = 1; argv[i]; i++)
-		with_shell[i + 1] = argv[i];
-	return -posix_spawn(ret_pid, shell, &how->actions, &how->attributes, with_shell,
-			    how->environment);
+	for (size_t i = 1; options.argv[i]; i++)
+		with_shell[i + 1] = options.argv[i];
+	options.argv = with_shell;
+	return child_start(child, &options);
 }
 
-static int spawn(char *const *argv, char *const *environment, int input, pid_t *ret_pid)
+static int start(struct child *child, char *const *argv, char *const *environment, int input)
 {
-	struct spawning how = {.environment = environment};
-	int r = -posix_spawn_file_actions_init(&how.actions);
+	struct child_options options = {
+		.argv = argv,
+		.environment = environment,
+		.input = input,
+		.output = -1,
+	};
+	int r = child_start(child, &options);
 
-	if (r < 0)
-		return r;
-	posix_spawnattr_init(&how.attributes);
-	set_attributes(&how.attributes);
-	r = -posix_spawn_file_actions_adddup2(&how.actions, input, STDIN_FILENO);
-	if (r == 0)
-		r = -posix_spawnp(ret_pid, argv[0], &how.actions, &how.attributes, argv,
-				  environment);
-	if (r == -ENOEXEC)
-		r = spawn_by_shell(&how, argv, ret_pid);
-	posix_spawnattr_destroy(&how.attributes);
-	posix_spawn_file_actions_destroy(&how.actions);
-	return r;
-}
-
-static int watch(struct command *command)
-{
-	command->pidfd = pidfd_open(command->pid, 0);
-	if (command->pidfd < 0)
-		return -errno;
-	return loop_add(command->loop, &command->source, command->pidfd, EPOLLIN);
+	return r == -ENOEXEC ? start_by_shell(child, options) : r;
 }
 
 DEFINE_CLEANUP(struct command *, command_free);
@@ -210,35 +159,28 @@ int command_start(struct loop *loop, char *const *argv, const struct weir_segmen
 
 	if (!command || !arguments || !environment)
 		return -ENOMEM;
-	*command = (struct command){.loop = loop, .ended = ended, .data = data, .pidfd = -1};
-	command->source = (struct loop_source){.callback = on_end, .data = command, .fd = -1};
+	*command = (struct command){.ended = ended, .data = data};
+	child_init(&command->child, loop, on_end, command);
 	input = open_input(argv, segment);
 	if (input < 0)
 		return input;
-	r = spawn(arguments, environment, input, &command->pid);
+	r = start(&command->child, arguments, environment, input);
 	if (r < 0)
 		return r;
-	r = watch(command);
-	if (r < 0) { /* nobody would learn how it ends */
-		kill(-command->pid, SIGKILL);
-		waitpid(command->pid, NULL, 0);
-		return r;
-	}
 	*ret_command = TAKE_PTR(command);
 	return 0;
 }
 
 void command_signal(struct command *command, int signal)
 {
-	if (command && command->pid > 0)
-		kill(-command->pid, signal);
+	if (command)
+		child_signal(&command->child, signal);
 }
 
 void command_free(struct command *command)
 {
 	if (!command)
 		return;
-	loop_remove(command->loop, &command->source);
-	close_fdp(&command->pidfd);
+	child_done(&command->child);
 	free(command);
 }
