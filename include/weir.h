@@ -123,10 +123,19 @@ struct weir_source {
 	size_t header_count;
 	const char *const *subprotocols; /* offered, the one that is wanted most first */
 	size_t subprotocol_count;
-	const char *user_agent; /* "weir/VERSION" */
-	const char *origin;	/* none */
-	const char *basic;	/* "USER:PASSWORD", sent as Authorization: Basic, */
-	const char *bearer;	/* or a token, sent as Authorization: Bearer */
+	const char *user_agent;	    /* "weir/VERSION" */
+	const char *origin;	    /* none */
+	const char *basic;	    /* "USER:PASSWORD", sent as Authorization: Basic, */
+	const char *bearer;	    /* or a token, sent as Authorization: Bearer, */
+	char *const *token_command; /* or a command that prints the token, one line: run before
+				       each attempt to connect, for connect_timeout_ns at most. It
+				       ends with NULL. One that fails is a failed attempt */
+
+	/* A server may send us elsewhere, at most 10 times in a row, and never from wss to ws. What
+	 * is meant for it alone (headers, credentials, our certificate) does not go to another
+	 * scheme, host or port, nor anywhere from there; a script with ${env:…} or ${file:…} in it,
+	 * and unix_socket, keep us from going there. Each attempt begins at `url` again. */
+	bool follow_redirects;
 
 	/* What is said first on each connection: a script (weir-script(5) tells how they look), and
 	 * text messages, or "@FILE" for what a file holds. */
@@ -174,11 +183,12 @@ struct weir_source {
 
 /* What became of a connection. Strings and struct are valid during the call alone. */
 struct weir_connection {
-	size_t source;	 /* which one of the sources */
-	const char *url; /* its URL, without the query */
-	bool connected;	 /* it was opened; else it ended, or could not be made */
-	bool wanted;	 /* it ended because we wanted it to */
-	bool retries;	 /* the next attempt comes in `next_in_ns` */
+	size_t source;		   /* which one of the sources */
+	const char *url;	   /* its URL, without the query */
+	const char *redirected_to; /* where redirects led, without the query; "": nowhere */
+	bool connected;		   /* it was opened; else it ended, or could not be made */
+	bool wanted;		   /* it ended because we wanted it to */
+	bool retries;		   /* the next attempt comes in `next_in_ns` */
 	uint64_t next_in_ns;
 	const char *message; /* why, for people; "" if there is nothing to complain of */
 };

@@ -159,6 +159,11 @@ static void say_insecure(const struct run *run)
 			say_error("--insecure: whose certificate %s has is not checked, so anybody "
 				  "in between can read and change everything",
 				  url);
+		else if (run->options.source.follow_redirects)
+			say_error("--insecure: where %s redirects to wss://, whose certificate it "
+				  "is is not checked, so anybody in between can read and change "
+				  "everything",
+				  url);
 	}
 }
 
@@ -184,15 +189,19 @@ static int capture(struct run *run)
 	return outcome == WEIR_ABORTED ? EXIT_SIGNAL + last_signal : (int)outcome;
 }
 
-/* A connection ended, and the capture goes on: with the next attempt, or with other sources. */
+/* A connection is open elsewhere, or ended, and the capture goes on: with the next attempt, or with
+ * other sources. */
 static void on_connection(const struct weir_connection *connection, void *data)
 {
 	const struct run *run = data;
 	bool goes_on = connection->retries || run->options.capture.source_count > 1;
 	char why[URL_SHOWN_MAX + 32], wait[UNITS_TEXT_SIZE];
 
-	if (run->options.status == CAPTURE_STATUS_NONE || connection->connected ||
-	    connection->wanted || !goes_on)
+	if (run->options.status == CAPTURE_STATUS_NONE)
+		return;
+	if (connection->connected && *connection->redirected_to)
+		say_error("%s was redirected to %s", connection->url, connection->redirected_to);
+	if (connection->connected || connection->wanted || !goes_on)
 		return;
 	snprintf(why, sizeof(why), "%.*s closed the connection", URL_SHOWN_MAX, connection->url);
 	say_error("%s; %s%s", *connection->message ? connection->message : why,

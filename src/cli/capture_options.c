@@ -84,6 +84,8 @@ static void add_talk(struct table *table, struct capture_options *options)
 		 "log in with the token that FILE holds"},
 		{"bearer-env", ARGUMENT_PATH, &options->bearer.env, "NAME",
 		 "the same from the environment variable NAME"},
+		{"token-command", ARGUMENT_PATH, &options->token_command, "COMMAND",
+		 "or with the token that this prints (/bin/sh), run before each connect"},
 		{"send", ARGUMENT_LIST, &options->sends, "TEXT|@FILE",
 		 "send TEXT, or what FILE holds, after each connect; may be repeated"},
 		{"script", ARGUMENT_PATH, &s->script, "FILE",
@@ -126,6 +128,8 @@ static void add_connection(struct table *table, struct capture_options *options)
 		 "or after TIME without a message (0: never)"},
 		{"max-connection-age", ARGUMENT_TIME, &s->connection_age_ns, "TIME",
 		 "replace a connection at this age; the new one comes first (0: never)"},
+		{"follow-redirects", ARGUMENT_FLAG, &s->follow_redirects, NULL,
+		 "go where the server sends us; headers and credentials stay behind"},
 		{"cacert", ARGUMENT_PATH, &s->cacert, "FILE",
 		 "wss: trust the authorities in FILE, and no others"},
 		{"cert", ARGUMENT_PATH, &s->cert, "FILE", "wss: our own certificate"},
@@ -248,6 +252,24 @@ static int choose_family(struct capture_options *options)
 	return 0;
 }
 
+/* It is a text of the user's, in which nothing is put: the shell takes it as it is written. */
+static int set_token_command(struct capture_options *options)
+{
+	static char shell[] = "/bin/sh", option[] = "-c";
+
+	if (!options->token_command)
+		return 0;
+	options->token_arguments[0] = shell;
+	options->token_arguments[1] = option;
+	options->token_arguments[2] = strdup(options->token_command);
+	if (!options->token_arguments[2]) {
+		say_error("out of memory");
+		return WEIR_STORAGE;
+	}
+	options->source.token_command = options->token_arguments;
+	return 0;
+}
+
 static int choose_source(struct capture_options *options)
 {
 	struct weir_source *source = &options->source;
@@ -261,6 +283,8 @@ static int choose_source(struct capture_options *options)
 		code = read_secret("basic", &options->basic, &source->basic);
 	if (code == 0)
 		code = read_secret("bearer", &options->bearer, &source->bearer);
+	if (code == 0)
+		code = set_token_command(options);
 	source->headers = options->headers.items;
 	source->header_count = options->headers.count;
 	source->subprotocols = options->subprotocols.items;
@@ -334,5 +358,6 @@ void capture_options_done(struct capture_options *options)
 	argument_list_donep(&options->headers);
 	argument_list_donep(&options->subprotocols);
 	argument_list_donep(&options->sends);
+	free(options->token_arguments[2]);
 	free(options->sources);
 }

@@ -27,6 +27,8 @@ struct capture_options {
 	struct argument_list headers, subprotocols, sends;
 	struct capture_secret key_password, proxy_user, basic, bearer;
 	bool ipv4, ipv6, keep;
+	const char *token_command; /* for the shell */
+	char *token_arguments[4];
 	const char *status_name;
 	enum capture_status status;
 };

@@ -90,6 +90,20 @@ static int note(int r, struct fault *fault, const char *what, const char *why)
 	return 0;
 }
 
+/* One way to log in is enough, and it is not said which one would win. */
+static void check_credentials(const struct weir_source *options, struct fault *fault)
+{
+	if (options->basic && options->bearer)
+		fault_set(fault, WEIR_USAGE,
+			  "a user with a password and a bearer token exclude each other");
+	if (options->token_command && (options->basic || options->bearer))
+		fault_set(fault, WEIR_USAGE,
+			  "--token-command says how to log in: --basic-… and --bearer-… do not go "
+			  "with it");
+	if (options->token_command && !options->token_command[0])
+		fault_set(fault, WEIR_USAGE, "there is no command for the token");
+}
+
 static int make_authorization(struct endpoint *endpoint, struct fault *fault)
 {
 	const struct weir_source *options = &endpoint->options;
@@ -100,9 +114,6 @@ static int make_authorization(struct endpoint *endpoint, struct fault *fault)
 
 	if (!text)
 		return 0;
-	if (options->basic && options->bearer)
-		fault_set(fault, WEIR_USAGE,
-			  "a user with a password and a bearer token exclude each other");
 	r = secret_from_bytes(text, strlen(text), &secret);
 	if (r < 0)
 		return note(r, fault, "the credentials", secret_error_text(r, why));
@@ -182,6 +193,7 @@ int endpoint_init(struct endpoint *endpoint, const struct weir_source *options, 
 	}
 	check_request(options, fault);
 	check_times(options, fault);
+	check_credentials(options, fault);
 	r = url_parse(options->url, &endpoint->url);
 	if (r < 0)
 		return r;
@@ -234,6 +246,9 @@ struct source_options endpoint_source_options(const struct endpoint *endpoint)
 					},
 				.beat = from->beat,
 			},
+		.prepare = from->token_command != NULL,
+		.follow_redirects = from->follow_redirects,
+		.tls_proxy = endpoint->route.tls_proxy,
 		.reconnect = from->reconnect,
 		.backoff =
 			{

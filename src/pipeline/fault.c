@@ -82,6 +82,20 @@ static const char *refusal(const struct client_end *end)
 	return handshake_error_text(end->handshake_error);
 }
 
+/* A user name and password in it are somebody's. */
+static void set_not_followed(struct fault *fault, const char *url, const struct client_end *end)
+{
+	const struct handshake_response *response = &end->response;
+	bool shown = response->location[0] && end->redirect_error != REDIRECT_USER;
+
+	fault_set(fault, WEIR_NOT_CONNECTED,
+		  "%s redirects: the server answered %d %s%s%.*s; that is not followed, since the "
+		  "redirect %s",
+		  url, response->status, response->reason, shown ? ", to " : "",
+		  shown ? (int)strcspn(response->location, "?#") : 0, response->location,
+		  redirect_error_text(end->redirect_error));
+}
+
 static void set_refused(struct fault *fault, const char *url, const struct client_end *end)
 {
 	const struct handshake_response *response = &end->response;
@@ -89,10 +103,12 @@ static void set_refused(struct fault *fault, const char *url, const struct clien
 	if (end->handshake_error != HANDSHAKE_STATUS)
 		fault_set(fault, WEIR_NOT_CONNECTED, "no WebSocket at %s: the server %s", url,
 			  refusal(end));
+	else if (end->redirect_error)
+		set_not_followed(fault, url, end);
 	else if (response->status >= 300 && response->status <= 399 && response->location[0])
 		fault_set(fault, WEIR_NOT_CONNECTED,
-			  "%s redirects: the server answered %d %s, to %.*s; redirects are not "
-			  "followed, so give that URL if you trust it",
+			  "%s redirects: the server answered %d %s, to %.*s; give that URL if "
+			  "you trust it, or --follow-redirects",
 			  url, response->status, response->reason,
 			  (int)strcspn(response->location, "?#"), response->location);
 	else
@@ -168,6 +184,9 @@ static void set_connection(struct fault *fault, const char *url, const struct cl
 				 "lost the connection to %s: it sent no message within "
 				 "--idle-timeout",
 				 url);
+	case CLIENT_UNPREPARED:
+		return fault_set(fault, WEIR_NOT_CONNECTED, "cannot connect to %s: %s", url,
+				 end->detail);
 	case CLIENT_OPENING:
 		return fault_set(fault, WEIR_BROKEN, "%s was left again: %s", url, end->detail);
 	case CLIENT_LOST:
@@ -182,10 +201,14 @@ static void set_connection(struct fault *fault, const char *url, const struct cl
 /* The beginning of a long URL says which one it is; all of it would hide the rest. */
 void fault_set_connection(struct fault *fault, const char *url, const struct client_end *end)
 {
-	char shown[URL_SHOWN_MAX + sizeof("...")];
+	char shown[2 * URL_SHOWN_MAX + sizeof("... (redirected to ...)")];
+	const char *place = end->place;
+	int n = snprintf(shown, sizeof(shown), "%.*s%s", URL_SHOWN_MAX, url,
+			 strlen(url) > URL_SHOWN_MAX ? "..." : "");
 
-	snprintf(shown, sizeof(shown), "%.*s%s", URL_SHOWN_MAX, url,
-		 strlen(url) > URL_SHOWN_MAX ? "..." : "");
+	if (*place)
+		snprintf(shown + n, sizeof(shown) - (size_t)n, " (redirected to %.*s%s)",
+			 URL_SHOWN_MAX, place, strlen(place) > URL_SHOWN_MAX ? "..." : "");
 	set_connection(fault, shown, end);
 }
 

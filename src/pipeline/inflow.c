@@ -142,6 +142,14 @@ static void tell(struct weir_capture *capture, const struct weir_connection *new
 		capture->options.on_connection(news, capture->options.data);
 }
 
+static int on_prepare(void *data, uint16_t source)
+{
+	struct weir_capture *capture = data;
+	struct inlet *inlet = &capture->inlets[source];
+
+	return token_fetch(&inlet->token, capture->loop, &inlet->endpoint.options, inlet->source);
+}
+
 static int on_opened(void *data, const struct source_place *place, uint64_t time_ns)
 {
 	struct weir_capture *capture = data;
@@ -168,6 +176,7 @@ static int on_opened(void *data, const struct source_place *place, uint64_t time
 			      .source = place->source,
 			      .url = inlet->endpoint.shown_url,
 			      .connected = true,
+			      .redirected_to = place->redirected_to,
 			      .message = "",
 		      });
 	return 0;
@@ -227,6 +236,7 @@ static void tell_loss(struct weir_capture *capture, const struct source_place *p
 	tell(capture, &(struct weir_connection){
 			      .source = place->source,
 			      .url = url,
+			      .redirected_to = loss->end->place,
 			      .wanted = loss->wanted,
 			      .retries = loss->next_in_ns != SOURCE_NO_NEXT,
 			      .next_in_ns = loss->next_in_ns,
@@ -258,6 +268,7 @@ static int on_ended(void *data, uint16_t source, const struct client_end *end)
 }
 
 static const struct source_handler handler = {
+	.prepare = on_prepare,
 	.opened = on_opened,
 	.room = on_room,
 	.pieces = on_pieces,
@@ -345,9 +356,13 @@ int inflow_close(struct weir_capture *capture, uint16_t close_code)
 {
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < capture->options.source_count; i++)
-		if (capture->inlets[i].source)
-			r = source_close(capture->inlets[i].source, close_code, NULL);
+	for (size_t i = 0; r >= 0 && i < capture->options.source_count; i++) {
+		struct inlet *inlet = &capture->inlets[i];
+
+		token_stop(&inlet->token);
+		if (inlet->source)
+			r = source_close(inlet->source, close_code, NULL);
+	}
 	return r;
 }
 
@@ -386,6 +401,7 @@ void inflow_count(const struct weir_capture *capture, struct weir_stats *stats)
 void inflow_done(struct weir_capture *capture)
 {
 	for (size_t i = 0; capture->inlets && i < capture->options.source_count; i++) {
+		token_done(&capture->inlets[i].token);
 		source_free(capture->inlets[i].source);
 		endpoint_done(&capture->inlets[i].endpoint);
 	}

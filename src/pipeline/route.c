@@ -81,11 +81,11 @@ static void say_proxy(struct fault *fault, const char *where, int error)
 }
 
 /* From the environment, where user and password may stand in the URL. */
-static int find_proxy(struct route *route, const struct url *url, struct fault *fault)
+static int find_proxy(struct proxy *proxy, bool tls, struct fault *fault)
 {
-	const char *name = proxy_variable(url->tls);
+	const char *name = proxy_variable(tls);
 	char where[64];
-	int r = name ? proxy_parse(getenv(name), &route->proxy) : 0;
+	int r = name ? proxy_parse(getenv(name), proxy) : 0;
 
 	if (r <= 0)
 		return r;
@@ -109,6 +109,21 @@ static int take_proxy(struct route *route, const char *text, struct fault *fault
 			  "line: put them into a file for --proxy-user-file, or the whole URL into "
 			  "the environment ($https_proxy)");
 	return 0;
+}
+
+/* The environment names one for each scheme, and a redirect can lead from one to the other. */
+static int find_proxies(struct route *route, const struct weir_source *options,
+			const struct url *url, struct fault *fault)
+{
+	int r = find_proxy(&route->proxy, url->tls, fault);
+
+	if (r < 0 || url->tls || !options->follow_redirects)
+		return r;
+	r = find_proxy(&route->other_proxy, true, fault);
+	if (r >= 0 && route->other_proxy.url && options->proxy_user)
+		r = proxy_set_user(&route->other_proxy, options->proxy_user);
+	route->tls_proxy = route->other_proxy.url ? &route->other_proxy : NULL;
+	return MIN(r, 0); /* what is wrong with the user is told with the first one */
 }
 
 static int set_user(struct route *route, const char *user, struct fault *fault)
@@ -148,15 +163,18 @@ int route_set(struct route *route, const struct weir_source *options, const stru
 	if (options->proxy)
 		r = take_proxy(route, options->proxy, fault);
 	else if (!options->unix_socket)
-		r = find_proxy(route, url, fault);
+		r = find_proxies(route, options, url, fault);
 	if (r >= 0 && options->proxy_user)
 		r = set_user(route, options->proxy_user, fault);
 	if (route->proxy.url)
 		route->transport.proxy = &route->proxy;
+	if (options->proxy || url->tls)
+		route->tls_proxy = route->transport.proxy;
 	return r;
 }
 
 void route_done(struct route *route)
 {
 	proxy_done(&route->proxy);
+	proxy_done(&route->other_proxy);
 }

@@ -8,6 +8,8 @@
 struct route {
 	struct transport_options transport;
 	struct proxy proxy;
+	const struct proxy *tls_proxy; /* where redirects lead from ws to wss; NULL: none */
+	struct proxy other_proxy;      /* for that, when the environment has another one for it */
 };
 
 /* What cannot be right is noted as a fault with WEIR_USAGE. `options` and `url` must outlive the

@@ -8,6 +8,7 @@
 #include "pipeline/endpoint.h"
 #include "pipeline/fault.h"
 #include "pipeline/intake.h"
+#include "pipeline/token.h"
 #include "spool/spool.h"
 #include "websocket/source.h"
 
@@ -21,6 +22,7 @@ enum phase {
 struct inlet {
 	struct endpoint endpoint;
 	struct source *source;
+	struct token token;
 	uint64_t lost_ns; /* since when it has no open connection, after it had one; 0: it has */
 };
 

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "pipeline/endpoint.h"
 #include "pipeline/fault.h"
+#include "pipeline/token.h"
 #include "websocket/close.h"
 #include "websocket/source.h"
 
@@ -23,6 +24,7 @@ struct weir_client {
 	struct endpoint endpoint;
 	struct loop *loop;
 	struct source *source;
+	struct token token;
 	struct buffer lanes[SOURCE_LANES]; /* messages that are not whole yet */
 	uint32_t connections;
 	bool ready, closing, ended;
@@ -113,13 +115,24 @@ static void tell(struct weir_client *client, struct weir_connection *news)
 		client->options.on_connection(client, news, client->options.data);
 }
 
+static int on_prepare(void *data, uint16_t source)
+{
+	struct weir_client *client = data;
+
+	(void)source;
+	return token_fetch(&client->token, client->loop, &client->endpoint.options, client->source);
+}
+
 static int on_opened(void *data, const struct source_place *place, uint64_t time_ns)
 {
 	struct weir_client *client = data;
 
-	(void)place;
 	(void)time_ns;
-	tell(client, &(struct weir_connection){.connected = true, .message = ""});
+	tell(client, &(struct weir_connection){
+			     .redirected_to = place->redirected_to,
+			     .connected = true,
+			     .message = "",
+		     });
 	return 0;
 }
 
@@ -144,6 +157,7 @@ static int on_lost(void *data, const struct source_place *place, const struct so
 	client->ready = client->ready && source_is_open(client->source);
 	fault_set_connection(&fault, client->endpoint.shown_url, loss->end);
 	tell(client, &(struct weir_connection){
+			     .redirected_to = loss->end->place,
 			     .wanted = loss->wanted,
 			     .retries = loss->next_in_ns != SOURCE_NO_NEXT,
 			     .next_in_ns = loss->next_in_ns,
@@ -165,6 +179,7 @@ static int on_ended(void *data, uint16_t source, const struct client_end *end)
 }
 
 static const struct source_handler handler = {
+	.prepare = on_prepare,
 	.opened = on_opened,
 	.ready = on_ready,
 	.room = on_room,
@@ -302,6 +317,7 @@ int weir_client_close(struct weir_client *client, uint16_t code, const char *rea
 	if (client->ended || client->closing)
 		return 0;
 	client->closing = true;
+	token_stop(&client->token);
 	if (client->source)
 		return source_close(client->source, code, reason);
 	client->ended = true; /* before it began */
@@ -345,6 +361,7 @@ void weir_client_free(struct weir_client *client)
 {
 	if (!client)
 		return;
+	token_done(&client->token);
 	source_free(client->source);
 	for (size_t i = 0; i < SOURCE_LANES; i++)
 		buffer_done(&client->lanes[i]);

@@ -52,6 +52,7 @@ bool client_end_is_passing(const struct client_end *end)
 	case CLIENT_SILENT:
 	case CLIENT_IDLE:
 	case CLIENT_OPENING:
+	case CLIENT_UNPREPARED:
 		return true;
 	}
 	return true;

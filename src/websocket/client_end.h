@@ -2,11 +2,12 @@
 #ifndef WEIR_WEBSOCKET_CLIENT_END_H
 #define WEIR_WEBSOCKET_CLIENT_END_H
 
-#include "websocket/handshake.h"
+#include "websocket/redirect.h"
 #include "websocket/transport.h"
 #include "websocket/violation.h"
 
 #define CLIENT_DETAIL_SIZE 512
+#define CLIENT_PLACE_SIZE 256
 
 enum client_end_kind {
 	CLIENT_CLOSED,	      /* both sides said Close, or we gave up connecting: close_code 0 */
@@ -19,7 +20,8 @@ enum client_end_kind {
 	CLIENT_HANGUP,	      /* the stream ended during the handshake: error 0, or −errno */
 	CLIENT_SILENT,	      /* no answer to a Ping in time */
 	CLIENT_IDLE,	      /* no message in time */
-	CLIENT_OPENING, /* what was said first had not the answer that it wants: error, detail */
+	CLIENT_OPENING,	   /* what was said first had not the answer that it wants: error, detail */
+	CLIENT_UNPREPARED, /* what is needed to log in could not be had: detail */
 };
 
 struct client_end {
@@ -32,6 +34,8 @@ struct client_end {
 	enum transport_error transport_error;
 	enum handshake_error handshake_error;
 	struct handshake_response response;
+	enum redirect_error redirect_error; /* why a redirect was not followed; 0: none was to be */
+	char place[CLIENT_PLACE_SIZE];	 /* where those led that were, to be shown; "": nowhere */
 	char detail[CLIENT_DETAIL_SIZE]; /* libcurl's words, or the reason in the Close frame */
 };
 

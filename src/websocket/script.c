@@ -399,3 +399,11 @@ size_t script_step_count(const struct script *script)
 {
 	return script->step_count;
 }
+
+bool script_has_secrets(const struct script *script)
+{
+	for (size_t i = 0; i < script->step_count; i++)
+		if (script->steps[i].text.secret)
+			return true;
+	return false;
+}

@@ -57,6 +57,9 @@ int script_add_send(struct script *script, const char *argument, struct script_e
 
 size_t script_step_count(const struct script *script);
 
+/* Whether there is an ${env:…} or ${file:…} in it. */
+bool script_has_secrets(const struct script *script);
+
 /* A script on its way through one connection. The script must live longer. */
 struct script_run;
 

@@ -17,7 +17,7 @@
 
 struct link {
 	struct source *source;
-	struct client *client; /* NULL: free */
+	struct attempt *attempt; /* NULL: free */
 	struct source_place place;
 	bool opened;
 	bool ready;    /* all is said that is to be said first */
@@ -42,7 +42,7 @@ struct source {
 
 static bool is_alive(const struct link *link)
 {
-	return link->client && !link->ended;
+	return link->attempt && !link->ended;
 }
 
 /* A link that stands for the source: it is not on its way out. */
@@ -57,7 +57,7 @@ static struct link *find_standing(struct source *source)
 static struct link *find_free(struct source *source)
 {
 	for (size_t i = 0; i < SOURCE_LANES; i++)
-		if (!source->links[i].client)
+		if (!source->links[i].attempt)
 			return &source->links[i];
 	return NULL;
 }
@@ -72,8 +72,8 @@ static bool has_alive(const struct source *source)
 
 static void free_link(struct source *source, struct link *link)
 {
-	source->counters.wire_bytes += client_counters(link->client).wire_bytes;
-	client_free(TAKE_PTR(link->client));
+	source->counters.wire_bytes += attempt_counters(link->attempt).wire_bytes;
+	attempt_free(TAKE_PTR(link->attempt));
 }
 
 /* The timer rings at once, and then again when it is time to connect. */
@@ -93,9 +93,23 @@ static uint64_t random_number(void)
 
 static const struct client_handler client_handler;
 
+/* Of a link that begins. */
+static int on_prepare(void *data)
+{
+	struct link *link = data;
+	const struct source_options *options = &link->source->options;
+
+	return options->handler->prepare(options->data, options->number);
+}
+
 static int connect_link(struct source *source, struct link *link)
 {
-	struct client_options options = source->options.client;
+	struct attempt_options options = {
+		.client = source->options.client,
+		.prepare = source->options.prepare ? on_prepare : NULL,
+		.follow_redirects = source->options.follow_redirects,
+		.tls_proxy = source->options.tls_proxy,
+	};
 
 	link->source = source;
 	link->opened = link->ready = link->replaced = link->ended = false;
@@ -104,12 +118,12 @@ static int connect_link(struct source *source, struct link *link)
 		.connection = (uint16_t)(*source->options.connections)++,
 		.lane = (uint16_t)(source->options.number * SOURCE_LANES + link - source->links),
 	};
-	options.source = link->place.source;
-	options.connection = link->place.connection;
-	options.lane = link->place.lane;
-	options.handler = &client_handler;
-	options.data = link;
-	return client_new(source->loop, &options, &link->client);
+	options.client.source = link->place.source;
+	options.client.connection = link->place.connection;
+	options.client.lane = link->place.lane;
+	options.client.handler = &client_handler;
+	options.client.data = link;
+	return attempt_new(source->loop, &options, &link->attempt);
 }
 
 /* Frees links that have ended, and begins a connection if one is due. Where both links are in use,
@@ -120,7 +134,7 @@ static int on_timer(void *data)
 	struct link *link;
 
 	for (size_t i = 0; i < SOURCE_LANES; i++)
-		if (source->links[i].client && source->links[i].ended)
+		if (source->links[i].attempt && source->links[i].ended)
 			free_link(source, &source->links[i]);
 	link = find_free(source);
 	if (source->next_ns == 0 || !link)
@@ -161,7 +175,7 @@ static int replace_others(struct source *source, const struct link *by)
 		if (link == by || !is_alive(link) || link->replaced)
 			continue;
 		link->replaced = true;
-		r = client_retire(link->client, CLOSE_NORMAL);
+		r = attempt_retire(link->attempt, CLOSE_NORMAL);
 		if (r < 0)
 			return r;
 	}
@@ -175,6 +189,7 @@ static int on_opened(void *data, uint64_t time_ns)
 
 	link->opened = true;
 	link->opened_ns = clock_monotonic_ns();
+	link->place.redirected_to = attempt_place(link->attempt);
 	source->counters.opened++;
 	return source->options.handler->opened(source->options.data, &link->place, time_ns);
 }
@@ -345,7 +360,7 @@ void source_free(struct source *source)
 	loop_timer_clear(source->loop, &source->timer);
 	loop_timer_clear(source->loop, &source->age_timer);
 	for (size_t i = 0; i < SOURCE_LANES; i++)
-		client_free(source->links[i].client);
+		attempt_free(source->links[i].attempt);
 	free(source);
 }
 
@@ -359,7 +374,7 @@ int source_close(struct source *source, uint16_t code, const char *reason)
 	loop_timer_clear(source->loop, &source->age_timer);
 	for (size_t i = 0; r >= 0 && i < SOURCE_LANES; i++)
 		if (is_alive(&source->links[i]))
-			r = client_close(source->links[i].client, code, reason);
+			r = attempt_close(source->links[i].attempt, code, reason);
 	if (r < 0 || !waiting || source->over)
 		return r;
 	source->over = true; /* nothing is open that would have an end to tell */
@@ -367,55 +382,88 @@ int source_close(struct source *source, uint16_t code, const char *reason)
 					      &source->end);
 }
 
-/* The link that speaks for the source. */
-static struct link *find_ready(struct source *source)
+/* By which the source speaks; NULL: nothing is there to talk to. */
+static struct client *find_client(struct source *source)
 {
-	for (size_t i = 0; i < SOURCE_LANES; i++)
-		if (is_alive(&source->links[i]) && source->links[i].ready &&
-		    !source->links[i].replaced)
-			return &source->links[i];
+	for (size_t i = 0; i < SOURCE_LANES; i++) {
+		const struct link *link = &source->links[i];
+
+		if (is_alive(link) && link->ready && !link->replaced)
+			return attempt_client(link->attempt);
+	}
 	return NULL;
 }
 
 int source_send(struct source *source, enum message_kind kind, const void *data, size_t size)
 {
-	struct link *link = find_ready(source);
+	struct client *client = find_client(source);
 
-	return link ? client_send(link->client, kind, data, size) : -ENOTCONN;
+	return client ? client_send(client, kind, data, size) : -ENOTCONN;
 }
 
 int source_ping(struct source *source, const void *data, size_t size)
 {
-	struct link *link = find_ready(source);
+	struct client *client = find_client(source);
 
-	return link ? client_ping(link->client, data, size) : -ENOTCONN;
+	return client ? client_ping(client, data, size) : -ENOTCONN;
 }
 
 size_t source_waiting(const struct source *source)
 {
 	size_t waiting = 0;
 
-	for (size_t i = 0; i < SOURCE_LANES; i++)
-		if (is_alive(&source->links[i]))
-			waiting += client_waiting(source->links[i].client);
+	for (size_t i = 0; i < SOURCE_LANES; i++) {
+		const struct link *link = &source->links[i];
+		struct client *client = is_alive(link) ? attempt_client(link->attempt) : NULL;
+
+		if (client)
+			waiting += client_waiting(client);
+	}
 	return waiting;
 }
 
 const char *source_subprotocol(struct source *source)
 {
-	struct link *link = find_ready(source);
+	struct client *client = find_client(source);
 
-	return link ? client_subprotocol(link->client) : NULL;
+	return client ? client_subprotocol(client) : NULL;
 }
 
 int source_resume(struct source *source)
 {
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < SOURCE_LANES; i++)
-		if (is_alive(&source->links[i]))
-			r = client_resume(source->links[i].client);
+	for (size_t i = 0; r >= 0 && i < SOURCE_LANES; i++) {
+		const struct link *link = &source->links[i];
+		struct client *client = is_alive(link) ? attempt_client(link->attempt) : NULL;
+
+		if (client)
+			r = client_resume(client);
+	}
 	return r;
+}
+
+/* The link that asks for an authorization: one at most, since only one begins at a time. */
+static struct attempt *find_asking(struct source *source)
+{
+	for (size_t i = 0; i < SOURCE_LANES; i++)
+		if (is_alive(&source->links[i]) && attempt_is_asking(source->links[i].attempt))
+			return source->links[i].attempt;
+	return NULL;
+}
+
+int source_authorize(struct source *source, struct secret *line)
+{
+	struct attempt *attempt = find_asking(source);
+
+	return attempt ? attempt_authorize(attempt, line) : 0;
+}
+
+int source_refuse(struct source *source, const char *why)
+{
+	struct attempt *attempt = find_asking(source);
+
+	return attempt ? attempt_refuse(attempt, why) : 0;
 }
 
 struct source_counters source_counters(const struct source *source)
@@ -423,8 +471,9 @@ struct source_counters source_counters(const struct source *source)
 	struct source_counters counters = source->counters;
 
 	for (size_t i = 0; i < SOURCE_LANES; i++)
-		if (source->links[i].client)
-			counters.wire_bytes += client_counters(source->links[i].client).wire_bytes;
+		if (source->links[i].attempt)
+			counters.wire_bytes +=
+				attempt_counters(source->links[i].attempt).wire_bytes;
 	return counters;
 }
 

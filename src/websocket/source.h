@@ -2,6 +2,7 @@
 #ifndef WEIR_WEBSOCKET_SOURCE_H
 #define WEIR_WEBSOCKET_SOURCE_H
 
+#include "websocket/attempt.h"
 #include "websocket/backoff.h"
 #include "websocket/client.h"
 
@@ -11,6 +12,7 @@ struct source_place {
 	uint16_t source;
 	uint16_t connection; /* counted in the run, from 0, modulo 65536 */
 	uint16_t lane;
+	const char *redirected_to; /* once it is open: a URL to be shown; "": the source's own */
 };
 
 #define SOURCE_LANES 2
@@ -29,6 +31,9 @@ struct source_loss {
 /* What the source tells its owner. An error (−errno) that one of them returns ends loop_run(). None
  * of them may free the source. */
 struct source_handler {
+	/* A connection is about to be made, and waits until source_authorize() or source_refuse()
+	 * is called; soon, when the source is closed meanwhile. Called if options.prepare. */
+	int (*prepare)(void *data, uint16_t source);
 	int (*opened)(void *data, const struct source_place *place, uint64_t time_ns);
 	/* And what is said first is said. May be NULL. */
 	int (*ready)(void *data, const struct source_place *place);
@@ -46,10 +51,13 @@ struct source_options {
 	struct client_options
 		client; /* but what the source itself fills in: place, handler, data */
 	uint16_t number;
+	bool prepare; /* each connection needs something first */
 	bool reconnect;
 	struct backoff_options backoff;
-	uint64_t connection_age_ns; /* after this a connection is replaced; 0: never */
-	uint32_t *connections;	    /* how many there were in the run; shared by its sources */
+	bool follow_redirects;
+	const struct proxy *tls_proxy; /* for redirects from ws to wss, in place of the client's */
+	uint64_t connection_age_ns;    /* after this a connection is replaced; 0: never */
+	uint32_t *connections;	       /* how many there were in the run; shared by its sources */
 	const struct source_handler *handler;
 	void *data;
 };
@@ -74,6 +82,11 @@ size_t source_waiting(const struct source *source);
 
 /* The subprotocol that was agreed on for the connection that stands now; NULL: none. */
 const char *source_subprotocol(struct source *source);
+
+/* What prepare() asks for: a header line, which is taken over; or there is none, and why. Nothing
+ * happens when nothing was asked for. Errors: those of source_new(). */
+int source_authorize(struct source *source, struct secret *line);
+int source_refuse(struct source *source, const char *why);
 
 /* Goes on after room() returned 0. */
 int source_resume(struct source *source);

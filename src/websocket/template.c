@@ -135,8 +135,10 @@ static int add_secret(struct parse *parse, const char *name, const struct refere
 		r = secret_read_env(name + strlen(FROM_ENV), &secret);
 	else
 		r = secret_read_file(parse->source->dir_fd, name + strlen(FROM_FILE), &secret);
-	if (r == 0)
+	if (r == 0) {
+		parse->template->secret = true;
 		return add(parse, secret.text, secret.size, reference->json);
+	}
 	if (r == -ENOMEM)
 		return r;
 	snprintf(parse->error, TEMPLATE_ERROR_SIZE, "${%.100s} %s", name,

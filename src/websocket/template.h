@@ -38,6 +38,7 @@ struct template
 	struct buffer fixed; /* what is known, without the gaps */
 	struct template_gap *gaps;
 	size_t gap_count;
+	bool secret; /* there is one in it */
 };
 
 /*
