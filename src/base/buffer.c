@@ -98,4 +98,6 @@ void buffer_consume(struct buffer *buffer, size_t size)
 		return;
 	memmove(buffer->data, buffer->data + size, buffer->size - size);
 	buffer->size -= size;
+	if (buffer->secret)
+		explicit_bzero(buffer->data + buffer->size, size);
 }

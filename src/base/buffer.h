@@ -10,7 +10,7 @@ struct buffer {
 	size_t size;
 	size_t room;
 	size_t max;  /* growing beyond it is −ENOBUFS */
-	bool secret; /* no copy of the bytes is left in freed memory */
+	bool secret; /* no copy of the bytes is left when they are gone */
 };
 
 void buffer_init(struct buffer *buffer, size_t max);

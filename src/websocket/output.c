@@ -17,7 +17,7 @@
 
 void output_init(struct output *output)
 {
-	buffer_init(&output->buffer, OUTPUT_MAX);
+	buffer_init_secret(&output->buffer, OUTPUT_MAX); /* the request may have one in it */
 	output->closed = output->pong_waits = false;
 }
 

@@ -182,6 +182,20 @@ static void test_secrets_are_wiped(void **state)
 	assert_false(leaves_behind("s3cret", live_in_secret));
 }
 
+static void test_secrets_are_wiped_when_they_are_consumed(void **state)
+{
+	struct buffer buffer;
+
+	(void)state;
+	buffer_init_secret(&buffer, 100);
+	assert_int_equal(buffer_append(&buffer, "s3cretABC", 9), 0);
+	buffer_consume(&buffer, 6);
+	assert_memory_equal(buffer.data, "ABC\0\0\0\0\0\0", 9);
+	buffer_consume(&buffer, 3);
+	assert_memory_equal(buffer.data, "\0\0\0", 3);
+	buffer_done(&buffer);
+}
+
 static void test_secrets_without_memory(void **state)
 {
 	static const char zeros[1000];
@@ -203,10 +217,15 @@ static void test_secrets_without_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_it_grows_at_the_end),	   TEST(test_it_leaves_at_the_front),
-		TEST(test_nothing_is_added),	   TEST(test_the_bound_holds_to_the_byte),
-		TEST(test_formatted_text),	   TEST(test_without_memory_it_is_as_before),
-		TEST(test_done_can_be_used_again), TEST(test_secrets_are_wiped),
+		TEST(test_it_grows_at_the_end),
+		TEST(test_it_leaves_at_the_front),
+		TEST(test_nothing_is_added),
+		TEST(test_the_bound_holds_to_the_byte),
+		TEST(test_formatted_text),
+		TEST(test_without_memory_it_is_as_before),
+		TEST(test_done_can_be_used_again),
+		TEST(test_secrets_are_wiped),
+		TEST(test_secrets_are_wiped_when_they_are_consumed),
 		TEST(test_secrets_without_memory),
 	};
 
