@@ -156,6 +156,7 @@ bool inbox_in_message(const struct inbox *inbox)
 
 uint64_t inbox_message_size(const struct inbox *inbox)
 {
-	return inbox->decoder.packed ? unpack_message_size(inbox->unpacker)
-				     : inbox->decoder.message_size;
+	/* Of a compressed message whose payload is still to come, the decoder says 0. */
+	return inbox->unpacking ? unpack_message_size(inbox->unpacker)
+				: inbox->decoder.message_size;
 }

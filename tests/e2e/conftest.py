@@ -79,8 +79,8 @@ def honest_server(request, tmp_path):
     kind = {"websockets": PythonServer, "ws": NodeServer}[request.param]
     servers = []
 
-    def start(plan):
-        servers.append(kind(plan, tmp_path))
+    def start(plan, **options):
+        servers.append(kind(plan, tmp_path, **options))
         return servers[-1]
 
     yield start

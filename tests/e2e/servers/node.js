@@ -7,6 +7,7 @@ const { WebSocketServer } = require('ws');
 
 const name = process.argv[2];
 const steps = JSON.parse(fs.readFileSync(`${name}.json`, 'utf8'));
+const perMessageDeflate = JSON.parse(process.argv[3]);
 const block = fs.readFileSync(`${name}.bytes`);
 
 function say(what) {
@@ -31,7 +32,23 @@ function closeAfterPongs(client, code, pings) {
 		client.on('pong', () => --missing || close());
 }
 
-function play(client) {
+// Sends so many messages back, which may have come already.
+function echo(client, queue, count) {
+	return new Promise((resolve) => {
+		const next = () => {
+			for (; count && queue.length; count--)
+				client.send(...queue.shift());
+			if (!count)
+				resolve();
+		};
+		client.on('message', next);
+		next();
+	});
+}
+
+async function play(client) {
+	const queue = [];
+	client.on('message', (data, binary) => queue.push([data, { binary }]));
 	let at = 0;
 	let pings = 0;
 	const take = (size) => block.subarray(at, at += size);
@@ -46,13 +63,15 @@ function play(client) {
 			pings++;
 		} else if (kind === 'pong') {
 			client.pong(take(what));
+		} else if (kind === 'echo') {
+			await echo(client, queue, what);
 		} else {
 			closeAfterPongs(client, what, pings);
 		}
 	}
 }
 
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate });
 server.on('listening', () => say({ url: `ws://127.0.0.1:${server.address().port}/` }));
 server.on('connection', (client) => {
 	client.on('pong', (payload) => say({ pong: payload.toString('hex') }));

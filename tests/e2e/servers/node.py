@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -17,14 +18,15 @@ MODULES = [*filter(None, os.environ.get("NODE_PATH", "").split(":")), "/usr/shar
 
 
 class NodeServer:
-    def __init__(self, plan, directory):
+    def __init__(self, plan, directory, deflate=None):
+        """`deflate`: parameters of permessage-deflate, by the names that RFC 7692 gives them."""
         self.pongs, self.close_code = [], None
         self._played = threading.Event()
         name = directory / f"plan-{uuid.uuid4().hex}"
         name.with_suffix(".json").write_text(json.dumps(plan.steps))
         name.with_suffix(".bytes").write_bytes(plan.block)
         self._process = subprocess.Popen(
-            [_node(), HERE / "node.js", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [_node(), HERE / "node.js", name, json.dumps(_options(deflate))], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, env={**os.environ, "NODE_PATH": ":".join(MODULES)})
         self.url = json.loads(self._process.stdout.readline())["url"]
         self._thread = threading.Thread(target=self._listen, daemon=True)
@@ -49,6 +51,14 @@ class NodeServer:
         self._thread.join(LIMIT)
         self._process.stdout.close()
         assert code == 0, f"the Node server failed with {code}"
+
+
+def _options(deflate):
+    """What ws calls the same; without any, it does not compress."""
+    if deflate is None:
+        return False
+    return {re.sub(r"_(\w)", lambda m: m[1].upper(), name): value
+            for name, value in deflate.items()}
 
 
 def _node():

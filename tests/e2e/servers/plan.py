@@ -1,7 +1,8 @@
 """What an honest server shall send: steps that servers in any language can play.
 
 A step is a list: ["text"|"binary", [length of each fragment]], ["ping"|"pong", length],
-["close", code], or ["pinged", [length of each fragment], length of each ping between them].
+["close", code], ["pinged", [length of each fragment], length of each ping between them], or
+["echo", count]: so many messages of the client's are sent back.
 The payloads of all steps stand in one block of bytes, one after the other.
 """
 
@@ -43,6 +44,11 @@ class Plan:
         mixed = pieces[0] + b"".join(ping + piece for ping, piece in zip(pings, pieces[1:]))
         self.pings += pings
         return self._add(["pinged", [len(piece) for piece in pieces], 4], mixed)
+
+    def echo(self, *messages):
+        """Waits for these (kind, payload) of the client, and sends back what came."""
+        self.sent += messages
+        return self._add(["echo", len(messages)], b"")
 
     def close(self, code=1000):
         return self._add(["close", code], b"")

@@ -4,14 +4,17 @@ import asyncio
 import threading
 
 import websockets
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 from frames import BINARY, CONTINUATION, TEXT
 from harness import LIMIT
 
 
 class PythonServer:
-    def __init__(self, plan, _directory):
+    def __init__(self, plan, _directory, deflate=None):
+        """`deflate`: parameters of permessage-deflate, by the names that RFC 7692 gives them."""
         self._plan = plan
+        self._extensions = None if deflate is None else [ServerPerMessageDeflateFactory(**deflate)]
         self.pongs, self.received, self.close_code = [], [], None
         self._failure = None
         self._ready, self._played = threading.Event(), threading.Event()
@@ -27,7 +30,7 @@ class PythonServer:
     async def _serve(self):
         self._stop = asyncio.Event()
         async with websockets.serve(self._client, "127.0.0.1", 0, ping_interval=None,
-                                    max_size=None) as server:
+                                    extensions=self._extensions, max_size=None) as server:
             port = server.sockets[0].getsockname()[1]
             self.url = f"ws://127.0.0.1:{port}/"
             self._ready.set()
@@ -54,6 +57,9 @@ class PythonServer:
             elif kind in ("ping", "pong"):
                 payload, at = bytes(block[at:at + what[0]]), at + what[0]
                 waiting += await self._control(client, kind, payload)
+            elif kind == "echo":
+                for _ in range(what[0]):
+                    await client.send(await asyncio.wait_for(client.recv(), LIMIT))
             else:
                 await asyncio.wait_for(asyncio.gather(*waiting), LIMIT)
                 await client.close(what[0])
