@@ -59,6 +59,8 @@ static enum frame_violation unpack_violation(int error)
 		return FRAME_NOT_UTF8;
 	case -EFBIG:
 		return FRAME_MESSAGE_TOO_LARGE;
+	case -ERANGE:
+		return FRAME_RATIO_TOO_LARGE;
 	default:
 		return 0;
 	}

@@ -83,7 +83,7 @@ static int check_limits(const struct unpacker *unpacker)
 		return -EFBIG;
 	if (ratio == 0 || unpacker->size <= RATIO_FREE_BYTES)
 		return 0;
-	return unpacker->size / ratio > unpacker->packed_size ? -EFBIG : 0;
+	return unpacker->size / ratio > unpacker->packed_size ? -ERANGE : 0;
 }
 
 /* Inflates as far as there is room. 1: and all that was given is out. */

@@ -33,7 +33,8 @@ enum {
 /* Unpacks what is there of a message, and adds a piece of it to the batch, in which there must be
  * room. `last`: the message ends with these bytes. 0: all of them was used, and if they were the
  * last, all that the message holds is in the pieces. UNPACK_FULL. Errors: −EBADMSG (it is not
- * compressed as RFC 7692 has it), −EILSEQ (text that is not UTF-8), −EFBIG (a limit), −ENOMEM. */
+ * compressed as RFC 7692 has it), −EILSEQ (text that is not UTF-8), −EFBIG (message_max), −ERANGE
+ * (ratio_max), −ENOMEM. */
 int unpack_run(struct unpacker *unpacker, const uint8_t *from, size_t size, bool last,
 	       struct message_batch *batch, size_t *ret_used);
 

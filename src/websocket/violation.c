@@ -26,6 +26,7 @@ static const struct {
 				     1009},
 	[FRAME_TOO_MANY_FRAGMENTS] = {"a message in more fragments than --fragments-max", 1008},
 	[FRAME_NOT_DEFLATED] = {"a compressed message that cannot be decompressed", 1007},
+	[FRAME_RATIO_TOO_LARGE] = {"a message that is compressed further than --ratio-max", 1009},
 };
 
 const char *frame_violation_text(enum frame_violation violation)

@@ -22,6 +22,7 @@ enum frame_violation {
 	FRAME_MESSAGE_TOO_LARGE, /* allowed by the RFC, but not here */
 	FRAME_TOO_MANY_FRAGMENTS,
 	FRAME_NOT_DEFLATED,
+	FRAME_RATIO_TOO_LARGE,
 };
 
 /* In plain English, for a message that begins with "the server sent …". */

@@ -1,5 +1,6 @@
 """permessage-deflate (RFC 7692) as a hostile server speaks it, from nothing but Python's zlib."""
 
+import functools
 import zlib
 
 import frames
@@ -81,6 +82,7 @@ def sending(data, code=1000, answer=NAME):
     return script
 
 
+@functools.cache
 def bomb(size, byte=b"\0"):
     """A compressed message that holds so many equal bytes."""
     packer, block = zlib.compressobj(9, zlib.DEFLATED, -15), byte * (1 << 20)
