@@ -1,6 +1,9 @@
 /*
  * The timer is set to the first moment at which something may have to be done. What comes meanwhile
  * moves that moment, but not the timer: when it rings too early, it is set again.
+ *
+ * When this process was stopped, or its machine, all times are over at once, although the answers
+ * wait in the socket. So a connection is not dead before there was time to read.
  */
 #include "websocket/keepalive.h"
 
@@ -8,6 +11,8 @@
 
 #include <errno.h>
 #include <string.h>
+
+#define DOUBT_NS (100 * NS_PER_MS)
 
 static void set_timer(struct keepalive *keepalive)
 {
@@ -30,6 +35,15 @@ static int send(struct keepalive *keepalive, enum liveness_action action)
 	return r == -ENOBUFS ? 0 : r;
 }
 
+static int doubt(struct keepalive *keepalive, enum liveness_action action, uint64_t now)
+{
+	if (keepalive->doubted)
+		return keepalive->news(keepalive->data, action);
+	keepalive->doubted = true;
+	loop_timer_set(keepalive->loop, &keepalive->timer, now + DOUBT_NS);
+	return 0;
+}
+
 static int on_timer(void *data)
 {
 	struct keepalive *keepalive = data;
@@ -41,12 +55,13 @@ static int on_timer(void *data)
 		liveness_rest(&keepalive->liveness, now);
 	while (r >= 0 && (action = liveness_act(&keepalive->liveness, now)) != LIVENESS_WAIT) {
 		if (action == LIVENESS_SILENT || action == LIVENESS_IDLE)
-			return keepalive->news(keepalive->data, action);
+			return doubt(keepalive, action, now);
 		r = send(keepalive, action);
 		last = action;
 	}
 	if (r < 0)
 		return r;
+	keepalive->doubted = false;
 	set_timer(keepalive);
 	return last == LIVENESS_WAIT ? 0 : keepalive->news(keepalive->data, last);
 }

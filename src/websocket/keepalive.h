@@ -17,6 +17,7 @@ struct keepalive {
 	struct loop_timer timer;
 	struct liveness liveness;
 	bool resting; /* nothing is read, so nothing can be heard */
+	bool doubted; /* it looks dead: what may have come is read before it is said */
 	keepalive_news *news;
 	void *data;
 };

@@ -126,8 +126,8 @@ static int connect_link(struct source *source, struct link *link)
 	return attempt_new(source->loop, &options, &link->attempt);
 }
 
-/* Frees links that have ended, and begins a connection if one is due. Where both links are in use,
- * it begins when one of them ends. */
+/* Frees links that have ended, and begins a connection if one is due. While both links are in
+ * use, it waits for one of them to end; the old one has a bound for that. */
 static int on_timer(void *data)
 {
 	struct source *source = data;
