@@ -1,0 +1,240 @@
+"""Connections that are dead, and those that only look so: pings, idle time-outs, heartbeats."""
+
+import select
+import signal
+import threading
+import time
+
+import pytest
+
+import frames
+from frames import PING, PONG, TEXT, text, texts
+from harness import LIMIT, wait_until
+from servers.hostile import sending_and_waiting
+from spool_reader import payloads_of
+from turns import AT_ONCE, announced, confirm, giving, in_turn, story
+
+PINGING = ["--ping-interval", "100ms", "--pong-timeout", "100ms"]
+BLOCK = [b"%06d " % n + b"x" * 493 for n in range(2000)]  # a megabyte
+
+
+def silent(*messages, torn=b""):
+    """A script that answers nothing, not even pings."""
+    def script(connection):
+        connection.upgrade(more=texts(messages) + torn)
+        connection.wait_end()
+    return script
+
+
+def test_no_answer_to_a_ping(weir, serve):
+    result, spool = weir.captured(serve(silent("one")).url, *PINGING)
+    result.expect(4, "did not answer a ping")
+    assert payloads_of(spool) == [b"one"]
+    assert story(spool)[-1] == (0, 0, "disconnected 1006")
+    assert len(result.complaint.splitlines()) == 1
+
+
+@pytest.mark.parametrize("torn, recorded", [
+    (b"", "disconnected 1006"), (frames.frame(TEXT, b"abc", fin=False), "disconnected 1006 cut")])
+def test_a_dead_connection_is_replaced(weir, serve, torn, recorded):
+    server = serve(in_turn(silent("one", torn=torn), giving("two")))
+    result, spool = weir.captured(server.url, *PINGING, *AT_ONCE, "--messages", "2", "--status",
+                                  "json")
+    result.expect(0)
+    assert payloads_of(spool) == [b"one", b"two"]
+    assert [word for _, _, word in story(spool)] == [
+        "connected", recorded, "connected", "reconnected", "disconnected 1000"]
+    assert "did not answer a ping" in announced(result)[0]
+
+
+def answering_pings(times, then):
+    def script(connection):
+        connection.upgrade(more=text("one"))
+        for _ in range(times):
+            connection.send(frames.frame(PONG, connection.next_of(PING).payload))
+        then(connection)
+    return script
+
+
+def test_answered_pings_keep_a_quiet_connection(weir, serve):
+    server = serve(answering_pings(8, lambda connection: connection.finish()))
+    result = weir.capture(server.url, *PINGING).expect(0)
+    assert result.out == b"one\n" and result.seconds > 0.8
+
+
+def test_pings_come_no_more_often_than_they_should(weir, serve):
+    begin = time.monotonic()
+    server = serve(answering_pings(5, lambda connection: connection.finish()))
+    weir.capture(server.url, *PINGING).expect(0)
+    assert time.monotonic() - begin > 5 * 0.1
+
+
+def pong_for_ever(connection):
+    try:
+        while True:
+            connection.send(frames.frame(PONG, connection.next_of(PING).payload))
+    except (EOFError, OSError):
+        pass
+
+
+def test_pongs_are_no_messages(weir, serve):
+    """--idle-timeout asks for messages, and there are none."""
+    server = serve(answering_pings(0, pong_for_ever))
+    result, spool = weir.captured(server.url, *PINGING, "--idle-timeout", "500ms")
+    result.expect(4, "--idle-timeout")
+    assert payloads_of(spool) == [b"one"] and result.seconds > 0.5
+    assert sum(f.opcode == PING for f in server.connections[0].received) >= 2
+
+
+def test_an_idle_connection_is_replaced(weir, serve):
+    server = serve(in_turn(answering_pings(0, pong_for_ever), giving("two")))
+    result = weir.capture(server.url, *PINGING, *AT_ONCE, "--idle-timeout", "300ms", "--messages",
+                          "2", "--status", "json").expect(0)
+    assert result.out == b"one\ntwo\n" and "--idle-timeout" in announced(result)[0]
+
+
+def slowly(connection, parts, pause=0.03):
+    for part in parts:
+        connection.send(part)
+        time.sleep(pause)
+
+
+def test_messages_are_an_answer(weir, serve):
+    """A server too busy to answer pings is not dead while it sends."""
+    def script(connection):
+        connection.upgrade()
+        slowly(connection, [text("%d" % n) for n in range(30)])
+        connection.finish()
+
+    result = weir.capture(serve(script).url, *PINGING, "--idle-timeout", "400ms").expect(0)
+    assert result.out == b"".join(b"%d\n" % n for n in range(30))
+
+
+def test_parts_of_a_message_are_an_answer(weir, serve):
+    """A message that takes longer than all time-outs together."""
+    def script(connection):
+        connection.upgrade()
+        slowly(connection, [message[n:n + 40] for n in range(0, len(message), 40)])
+        connection.finish()
+
+    message = text("x" * 1200)
+    result = weir.capture(serve(script).url, *PINGING, "--idle-timeout", "300ms").expect(0)
+    assert result.out == b"x" * 1200 + b"\n"
+
+
+def test_without_a_ping_interval_there_are_no_pings(weir, serve):
+    def script(connection):
+        connection.upgrade()
+        assert not select.select([connection.socket], [], [], 0.4)[0], "it says something"
+        connection.finish()
+
+    server = serve(script)
+    weir.capture(server.url, "--ping-interval", "0", "--pong-timeout", "100ms").expect(0)
+    server.join()
+
+
+# Heartbeats
+
+def test_heartbeats(weir, serve):
+    """They come however busy the connection is, and no more often than asked for."""
+    def script(connection):
+        connection.upgrade()
+        begin = time.monotonic()
+        for number in range(10):
+            beat = connection.next_of(TEXT)
+            assert beat.payload == '{"op":"ping","ü":1}'.encode()
+            connection.send(text("%d" % number))
+        assert time.monotonic() - begin >= 9 * 0.05
+        connection.finish()
+
+    server = serve(script)
+    result = weir.capture(server.url, "--heartbeat", '{"op":"ping","ü":1}',
+                          "--heartbeat-interval", "50ms").expect(0)
+    server.join()
+    assert result.out == b"".join(b"%d\n" % n for n in range(10))
+
+
+def test_heartbeats_under_a_flood(weir, serve):
+    def script(connection):
+        connection.upgrade()
+        over = threading.Event()
+
+        def listen():
+            for _ in range(3):
+                connection.next_of(TEXT)
+            over.set()
+
+        listener = threading.Thread(target=listen)
+        listener.start()
+        block, sent = texts(BLOCK), 0
+        while not over.is_set() and sent < 4000:
+            connection.send(block)
+            sent += 1
+        listener.join(LIMIT)
+        assert over.is_set(), "the heartbeats do not come"
+        connection.finish()
+
+    server = serve(script)
+    weir.capture(server.url, "--heartbeat", "beat", "--heartbeat-interval", "100ms",
+                 "--segment-size", "8MiB", "--", "true").expect(0)
+    server.join()
+
+
+def test_heartbeats_begin_again_on_each_connection(weir, serve):
+    def script(connection):
+        connection.upgrade()
+        assert connection.next_of(TEXT).payload == b"beat"
+        connection.send(text("heard"))
+        connection.finish(1001)
+
+    server = serve(in_turn(script, script, script))
+    result = weir.capture(server.url, "--heartbeat", "beat", "--heartbeat-interval", "50ms",
+                          *AT_ONCE, "--messages", "3").expect(0)
+    assert result.out == b"heard\n" * 3
+
+
+# False deaths
+
+def test_pings_of_the_server_are_answered_under_a_flood(weir, serve):
+    def script(connection):
+        connection.upgrade()
+        for number in range(12):
+            confirm(connection, texts(BLOCK))
+        connection.finish()
+
+    server = serve(script)
+    result, spool = weir.captured(server.url, *PINGING)
+    result.expect(0)
+    assert payloads_of(spool) == BLOCK * 12
+
+
+def test_no_death_while_there_is_no_room(weir, serve, place):
+    """Nothing is read meanwhile, so nothing can be heard: neither a Pong nor messages."""
+    total = place.root / "total"
+    server = serve(sending_and_waiting(texts(BLOCK) * 7))
+    result = weir.capture(server.url, *PINGING, "--idle-timeout", "300ms", "--disk-max", "4MiB",
+                          "--messages", 7 * len(BLOCK), "--", "sh", "-c",
+                          f"sleep 0.6; cat {{}} >>{total}")
+    result.expect(0)
+    assert total.read_bytes() == b"".join(m + b"\n" for m in BLOCK) * 7
+
+
+def test_no_death_after_a_time_without_the_processor(weir, serve):
+    """Stopped for longer than all time-outs. What came meanwhile is looked at first."""
+    sent = threading.Event()
+
+    def script(connection):
+        connection.upgrade()
+        confirm(connection, text("one"))
+        process.signal(signal.SIGSTOP)
+        time.sleep(0.6)
+        connection.send(text("two"))
+        sent.set()
+        connection.finish()
+
+    server = serve(lambda connection: (wait_until(lambda: process, "weir"), script(connection)))
+    process = None
+    process = weir.start_capture(server.url, *PINGING, "--idle-timeout", "300ms")
+    assert sent.wait(LIMIT)
+    process.signal(signal.SIGCONT)
+    assert process.wait().expect(0).out == b"one\ntwo\n"

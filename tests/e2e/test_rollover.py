@@ -1,0 +1,286 @@
+"""--max-connection-age: the new connection comes first, and what is under way on the old one stays."""
+
+import threading
+import time
+
+import pytest
+
+import frames
+from frames import CONTINUATION, TEXT, text
+from harness import LIMIT, wait_until
+from spool_reader import payloads_of, records_of
+from turns import AT_ONCE, announced, answering, giving, in_turn, story
+
+AGE = ["--max-connection-age", "150ms"]
+SUBSCRIBE = 'send subscribe\nexpect 10s "subscribed"\n'
+
+
+class Diary:
+    """What happened to which connection, in order."""
+
+    def __init__(self):
+        self.entries, self._lock, self._count = [], threading.Lock(), 0
+
+    def next_number(self):
+        with self._lock:
+            self._count += 1
+            return self._count - 1
+
+    def note(self, what, number):
+        with self._lock:
+            self.entries.append((what, number))
+
+    def has(self, what, number):
+        with self._lock:
+            return (what, number) in self.entries
+
+
+def subscribed(connection, diary, number):
+    connection.upgrade()
+    assert connection.next_of(TEXT).payload == b"subscribe"
+    connection.send(text("subscribed %d" % number))
+    diary.note("subscribed", number)
+
+
+def finish(process, spool):
+    process.signal()
+    result = process.wait().expect(0)
+    return result, payloads_of(spool), story(spool)
+
+
+def started(weir, server, *options):
+    spool, steps = weir.place.root / "spool", weir.place.root / "steps"
+    steps.write_text(SUBSCRIBE)
+    return weir.start_capture(server.url, "--keep", "--spool", spool, "--status", "json",
+                              "--script", steps, *options), spool
+
+
+def test_make_before_break(weir, serve):
+    """Each Close comes when the next connection is subscribed, and nothing is lost between them."""
+    diary = Diary()
+
+    def script(connection):
+        number = diary.next_number()
+        subscribed(connection, diary, number)
+        connection.answer_close()
+        diary.note("closed", number)
+
+    server = serve(script)
+    process, spool = started(weir, server, *AGE)
+    wait_until(lambda: diary.has("closed", 4), "five connections are closed")
+    _, payloads, events = finish(process, spool)
+    server.join()
+    for number in range(5):
+        at = diary.entries.index(("closed", number))
+        assert ("subscribed", number + 1) in diary.entries[:at]
+    assert "reconnected" not in [word for _, _, word in events]
+    assert events[:4] == [(0, 0, "connected"), (0, 1, "connected"), (0, 0, "disconnected 1000"),
+                          (0, 2, "connected")]
+    assert payloads[:5] == [b"subscribed %d" % n for n in range(5)]
+
+
+def test_the_script_is_waited_for(weir, serve):
+    """The new connection is open, and not subscribed yet: the old one stays."""
+    diary, answer = Diary(), threading.Event()
+
+    def script(connection):
+        number = diary.next_number()
+        connection.upgrade()
+        connection.next_of(TEXT)
+        diary.note("asked", number)
+        if number == 1:
+            assert answer.wait(LIMIT)
+        connection.send(text("subscribed"))
+        connection.answer_close()
+        diary.note("closed", number)
+
+    process, spool = started(weir, serve(script), *AGE)
+    wait_until(lambda: diary.has("asked", 1), "the new connection")
+    time.sleep(0.2)
+    assert not diary.has("closed", 0)
+    answer.set()
+    wait_until(lambda: diary.has("closed", 0), "the old one is closed")
+    finish(process, spool)
+
+
+UNDER_WAY = {  # what has come before the other connection stands, and the rest
+    "between fragments": (frames.frame(TEXT, b"abc", fin=False), frames.frame(CONTINUATION, b"def")),
+    "in a frame": (text("abcdef")[:5], text("abcdef")[5:]),
+    "in a header": (text("abcdef")[:1], text("abcdef")[1:]),
+    "in a large frame": (text("y" * 3_000_000)[:2_000_000], text("y" * 3_000_000)[2_000_000:]),
+}
+
+
+@pytest.mark.parametrize("name", UNDER_WAY)
+def test_a_message_under_way(weir, serve, name):
+    """It began on the old connection, so that the new one does not bring it."""
+    first, rest = UNDER_WAY[name]
+    diary = Diary()
+
+    def script(connection):
+        number = diary.next_number()
+        subscribed(connection, diary, number)
+        if number == 0:
+            connection.send(first)
+            wait_until(lambda: diary.has("subscribed", 1), "the new connection")
+            time.sleep(0.2)
+            connection.send(rest)
+        connection.answer_close()
+        diary.note("closed", number)
+
+    server = serve(script)
+    process, spool = started(weir, server, *AGE)
+    wait_until(lambda: diary.has("closed", 0), "the old connection is closed")
+    _, _, events = finish(process, spool)
+    whole = b"y" * 3_000_000 if "large" in name else b"abcdef"
+    assert [r.payload for r in records_of(spool) if r.is_message and r.connection == 0] == [
+        b"subscribed 0", whole]
+    assert (0, 0, "disconnected 1000") in events
+
+
+def test_what_comes_before_the_close_is_answered(weir, serve):
+    """A server answers our Close behind what it had sent before it saw it."""
+    diary = Diary()
+
+    def script(connection):
+        number = diary.next_number()
+        subscribed(connection, diary, number)
+        connection.wait_close()
+        diary.note("said", number)
+        connection.send(text("late %d" % number) + frames.fragments(TEXT, [b"la", b"ter"]))
+        time.sleep(0.05)
+        connection.send(text("last %d" % number) + frames.frame(frames.CLOSE,
+                                                                connection.close_payload))
+
+    process, spool = started(weir, serve(script), *AGE)
+    wait_until(lambda: diary.has("said", 2), "three are closed")
+    finish(process, spool)
+    assert [r.payload for r in records_of(spool) if r.is_message and r.connection == 0] == [
+        b"subscribed 0", b"late 0", b"later", b"last 0"]
+
+
+@pytest.mark.parametrize("torn", [True, False])
+def test_a_stop_does_not_wait_for_the_old_one(weir, serve, torn):
+    """It retires, and would be given half a minute."""
+    diary = Diary()
+
+    def script(connection):
+        number = diary.next_number()
+        subscribed(connection, diary, number)
+        if number == 0:
+            if torn:
+                connection.send(frames.frame(TEXT, b"abc", fin=False))
+            diary.note("stuck", 0)
+            connection.wait_end()
+        else:
+            connection.answer_close()
+
+    process, spool = started(weir, serve(script), "--max-connection-age", "300ms")
+    wait_until(lambda: diary.has("subscribed", 1), "the new connection")
+    result, payloads, events = finish(process, spool)
+    assert result.seconds < 10
+    assert payloads == [b"subscribed 0", b"subscribed 1"]
+    assert (0, 0, f"disconnected 1006{' cut' if torn else ''}") in events
+
+
+def test_an_old_one_that_takes_longer_than_the_new_one_gets_old(weir, serve):
+    """The third connection waits until the first has ended, and is not forgotten."""
+    diary = Diary()
+
+    def script(connection):
+        number = diary.next_number()
+        subscribed(connection, diary, number)
+        connection.wait_close()
+        if number == 0:
+            time.sleep(0.6)
+            assert not diary.has("subscribed", 2)
+        connection.send(frames.frame(frames.CLOSE, connection.close_payload))
+
+    process, spool = started(weir, serve(script), *AGE)
+    wait_until(lambda: diary.has("subscribed", 3), "the fourth connection")
+    _, payloads, _ = finish(process, spool)
+    assert payloads[:4] == [b"subscribed %d" % n for n in range(4)]
+
+
+@pytest.mark.parametrize("failure", [
+    answering("503 Oh"), answering("403 Forbidden"), lambda connection: None,
+    lambda connection: connection.upgrade()], ids=["503", "403", "hang-up", "not subscribed"])
+@pytest.mark.parametrize("options", [AT_ONCE[1:], AT_ONCE], ids=["once", "reconnect"])
+def test_the_old_one_stays_when_the_new_one_fails(weir, serve, failure, options):
+    diary = Diary()
+
+    def script(connection):
+        number = diary.next_number()
+        if number in (1, 2, 3):
+            diary.note("failed", number)
+            return failure(connection)
+        connection.upgrade()
+        connection.next_of(TEXT)
+        connection.send(text("subscribed %d" % number))
+        diary.note("subscribed", number)
+        if number == 0:
+            wait_until(lambda: diary.has("failed", 3), "three have failed")
+            connection.send(text("still here"))
+        connection.answer_close()
+        diary.note("closed", number)
+
+    process, spool = started(weir, serve(script), *AGE, *options)
+    wait_until(lambda: diary.has("closed", 0), "the old one is closed")
+    _, payloads, events = finish(process, spool)
+    assert payloads[:3] == [b"subscribed 0", b"still here", b"subscribed 4"]
+    assert diary.entries.index(("closed", 0)) > diary.entries.index(("subscribed", 4))
+    assert "reconnected" not in [word for _, _, word in events]
+    assert (0, 0, "disconnected 1000") in events
+
+
+def test_the_old_one_is_lost_while_the_new_one_is_made(weir, serve):
+    """The new one takes over; there is no third."""
+    asked = threading.Event()
+
+    def old(connection):
+        connection.upgrade(more=text("one"))
+        assert asked.wait(LIMIT)
+
+    def new(connection):
+        connection.read_request()
+        asked.set()
+        time.sleep(0.3)
+        connection.answer(*connection.accept_lines(), more=text("two"))
+        connection.answer_close()
+
+    server = serve(in_turn(old, new))
+    result, spool = weir.captured(server.url, "--max-connection-age", "300ms", *AT_ONCE,
+                                  "--messages", "2", "--status", "json")
+    result.expect(0)
+    assert payloads_of(spool) == [b"one", b"two"] and len(server.connections) == 2
+    assert story(spool) == [(0, 0, "connected"), (0, 0, "disconnected 1006"), (0, 1, "connected"),
+                            (0, 1, "reconnected"), (0, 1, "disconnected 1000")]
+    assert len(announced(result)) == 1
+
+
+def test_the_old_one_is_lost_while_another_attempt_is_waited_for(weir, serve):
+    """What comes of it is decided by its end, not by that of the attempt."""
+    refused = threading.Event()
+
+    def old(connection):
+        connection.upgrade(more=text("one"))
+        assert refused.wait(LIMIT)
+        connection.finish(1012)
+
+    def refuse(connection):
+        answering("503 Oh", "Retry-After: 3600")(connection)
+        refused.set()
+
+    server = serve(in_turn(old, refuse, giving("two")))
+    result, spool = weir.captured(server.url, *AGE, *AT_ONCE, "--messages", "2", "--status",
+                                  "json")
+    result.expect(0)
+    assert payloads_of(spool) == [b"one", b"two"]
+
+
+def test_without_reconnect_the_end_is_the_end(weir, serve):
+    """A connection that is lost is not replaced, one that is old is."""
+    server = serve(in_turn(giving("one"), lambda c: (c.upgrade(more=text("two")), c.finish(1012))))
+    result, spool = weir.captured(server.url, *AGE)
+    result.expect(4, "1012")
+    assert payloads_of(spool) == [b"one", b"two"] and len(server.connections) == 2
