@@ -83,7 +83,7 @@ static int watch(struct child *child)
 
 int child_start(struct child *child, const struct child_options *options)
 {
-	pid_t pid;
+	pid_t pid = 0;
 	int r = spawn(options, &pid);
 
 	if (r < 0)
