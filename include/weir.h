@@ -131,12 +131,6 @@ struct weir_source {
 				       each attempt to connect, for connect_timeout_ns at most. It
 				       ends with NULL. One that fails is a failed attempt */
 
-	/* A server may send us elsewhere, at most 10 times in a row, and never from wss to ws. What
-	 * is meant for it alone (headers, credentials, our certificate) does not go to another
-	 * scheme, host or port, nor anywhere from there; a script with ${env:…} or ${file:…} in it,
-	 * and unix_socket, keep us from going there. Each attempt begins at `url` again. */
-	bool follow_redirects;
-
 	/* What is said first on each connection: a script (weir-script(5) tells how they look), and
 	 * text messages, or "@FILE" for what a file holds. */
 	const char *script; /* a path */
@@ -179,6 +173,12 @@ struct weir_source {
 
 	const char *unix_socket; /* a path, or "@NAME": dialled in place of host and port */
 	enum weir_family family;
+
+	/* A server may send us elsewhere, at most 10 times in a row, and never from wss to ws. What
+	 * is meant for it alone (headers, credentials, our certificate) does not go to another
+	 * scheme, host or port, nor anywhere from there; a script with ${env:…} or ${file:…} in it,
+	 * and unix_socket, keep us from going there. Each attempt begins at `url` again. */
+	bool follow_redirects;
 };
 
 /* What became of a connection. Strings and struct are valid during the call alone. */
