@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from frames import text
-from harness import MARK, marked_processes, wait_until
+from harness import SANITIZED, wait_until
 from servers.hostile import sending
 from spool_reader import payloads_of
 
@@ -252,7 +252,7 @@ def writable_memory(pid):
 
 
 def test_the_token_is_wiped_when_the_connection_is_open(weir, serve, place):
-    if os.getuid() != 0:
+    if os.getuid() != 0 or SANITIZED:  # whose memory has no end
         pytest.skip("only root may read the memory of another process")
     secret_file = place.root / "secret"
     secret_file.write_text(SECRET)
