@@ -147,13 +147,6 @@ static int on_timer(void *data)
 	return connect_link(source, link);
 }
 
-static void watch_age(struct source *source, uint64_t since_ns)
-{
-	if (source->options.connection_age_ns > 0)
-		loop_timer_set(source->loop, &source->age_timer,
-			       since_ns + source->options.connection_age_ns);
-}
-
 /* The connection is old: a new one is to take its place. */
 static int on_age(void *data)
 {
@@ -203,7 +196,9 @@ static int on_ready(void *data)
 
 	link->ready = true;
 	source->renewing = false;
-	watch_age(source, link->opened_ns);
+	if (source->options.connection_age_ns > 0)
+		loop_timer_set(source->loop, &source->age_timer,
+			       link->opened_ns + source->options.connection_age_ns);
 	r = replace_others(source, link);
 	if (r < 0 || !options->handler->ready)
 		return r;
@@ -265,10 +260,8 @@ static uint64_t plan_renewal(struct source *source, const struct client_end *end
 
 	if (wait_ns != SOURCE_NO_NEXT && client_end_is_passing(end))
 		return wait_ns;
-	source->renewing = false;
 	backoff_reset(&source->backoff);
-	watch_age(source, clock_monotonic_ns());
-	return SOURCE_NO_NEXT;
+	return source->options.connection_age_ns;
 }
 
 /* The source has no connection any more. */
