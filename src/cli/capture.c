@@ -29,6 +29,7 @@ struct run {
 	struct capture_options options;
 	struct status_mark mark;
 	struct weir_capture *capture;
+	bool told; /* why a source of several ended */
 };
 
 /* Signals interrupt anything, so they only leave a note with the library. */
@@ -127,6 +128,11 @@ static void report_spool(const struct run *run, const char *spool)
 		say_error("what was captured is in %s", spool);
 }
 
+static bool is_of_connections(enum weir_outcome outcome)
+{
+	return outcome == WEIR_NOT_CONNECTED || outcome == WEIR_BROKEN;
+}
+
 static void report(struct run *run, enum weir_outcome outcome)
 {
 	struct weir_stats stats = weir_capture_stats(run->capture);
@@ -138,7 +144,7 @@ static void report(struct run *run, enum weir_outcome outcome)
 	};
 
 	say_live("");
-	if (outcome != WEIR_DONE)
+	if (outcome != WEIR_DONE && !(run->told && is_of_connections(outcome)))
 		say_error("%s", weir_capture_message(run->capture));
 	if (run->options.status == CAPTURE_STATUS_JSON)
 		return status_json(stderr, &stats, &names);
@@ -193,7 +199,7 @@ static int capture(struct run *run)
  * other sources. */
 static void on_connection(const struct weir_connection *connection, void *data)
 {
-	const struct run *run = data;
+	struct run *run = data;
 	bool goes_on = connection->retries || run->options.capture.source_count > 1;
 	char why[URL_SHOWN_MAX + 32], wait[UNITS_TEXT_SIZE];
 
@@ -207,6 +213,7 @@ static void on_connection(const struct weir_connection *connection, void *data)
 	say_error("%s; %s%s", *connection->message ? connection->message : why,
 		  connection->retries ? "the next attempt comes in " : "it is not tried again",
 		  connection->retries ? units_format_time(connection->next_in_ns, wait) : "");
+	run->told |= !connection->retries && *connection->message;
 }
 
 static void run_donep(struct run *run)
