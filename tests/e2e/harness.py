@@ -129,10 +129,16 @@ class Process:
 
     def peak_memory(self):
         """Bytes, as the kernel counts them."""
+        return self._status_bytes("VmHWM")
+
+    def memory(self):
+        return self._status_bytes("VmRSS")
+
+    def _status_bytes(self, name):
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1]) * 1024
-        raise AssertionError("no VmHWM")
+        raise AssertionError(f"no {name}")
 
 
 class Weir:

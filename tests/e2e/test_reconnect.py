@@ -10,6 +10,7 @@ import pytest
 
 import frames
 from frames import text
+from disconnects import disconnect
 from harness import LIMIT, wait_until
 from servers.external import free_port
 from servers.hostile import HostileServer
@@ -374,3 +375,10 @@ def test_what_a_server_says_is_said_on_one_line(weir, serve):
     server = serve(in_turn(losing(closing(1011, reason)), giving("two")))
     result = weir.capture(server.url, *AT_ONCE, "--messages", "2", "--status", "json").expect(0)
     assert len(result.err.splitlines()) == 2 and not re.search(r"[\x00-\x09\x0b-\x1f]", result.err)
+
+
+# At random points: make torture has the long version
+
+@pytest.mark.parametrize("seed", range(2))
+def test_disconnects_at_random_points(weir, place, seed):
+    disconnect(weir, place, seed, 100, LIMIT)

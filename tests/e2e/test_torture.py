@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import torture
+from disconnects import disconnect
 from frames import texts
 from harness import SANITIZED, kill_marked, marked_processes, wait_until, weir_path
 from servers.hostile import HostileServer, flooding
@@ -274,6 +275,17 @@ def capped_round(weir, place, dice, number):
     assert most <= cap and result.report["peak_disk_bytes"] <= cap
     assert [path.name for path in spool.iterdir()] == ["lock"]
     return len(got)
+
+
+def test_disconnects(weir, place):
+    """One capture that stays connected to a server which disconnects at random points."""
+    print(f"torture: seed {torture.SEED}")
+    begin = time.monotonic()
+    disconnecter, account = disconnect(weir, place, torture.SEED, torture.DISCONNECTS,
+                                       60 + torture.DISCONNECTS / 10)
+    print(f"torture: {torture.DISCONNECTS} disconnects, of {account.opened - 1} open connections; "
+          f"{account.messages} messages; {time.monotonic() - begin:.0f} s; held first and last: "
+          f"{disconnecter.held}")
 
 
 def test_reaping_after_kills():

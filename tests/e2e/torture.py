@@ -12,6 +12,7 @@ SEED = int(os.environ.get("WEIR_TORTURE_SEED") or time.time_ns() % 1_000_000)
 KILLS = int(os.environ.get("WEIR_TORTURE_KILLS") or 240)
 FAULTS = int(os.environ.get("WEIR_TORTURE_FAULTS") or 300)
 REAPS = int(os.environ.get("WEIR_TORTURE_REAPS") or 20_000)
+DISCONNECTS = int(os.environ.get("WEIR_TORTURE_DISCONNECTS") or 1000)
 SECONDS = float(os.environ.get("WEIR_TORTURE_SECONDS") or 40)
 FILLER = random.Random(0).randbytes(1 << 20).hex().encode()
 
