@@ -313,7 +313,7 @@ static int send_packed(struct session *session, enum frame_opcode opcode, const 
 
 	buffer_init(&packed, OUTPUT_MAX);
 	/* Before it is compressed, since the server would miss what is compressed and not sent. */
-	if (size > output_room(&session->output) - PACKED_MORE)
+	if (size + PACKED_MORE > output_room(&session->output))
 		return -ENOBUFS;
 	r = deflater_run(session->deflater, data, size, true, &packed);
 	if (r < 0)
