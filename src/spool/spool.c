@@ -273,8 +273,10 @@ uint64_t spool_open_since_ns(const struct spool *spool)
 	return spool->writer ? spool->open_since_ns : 0;
 }
 
-/* The most disk space that a received byte can lead to. No message is in two segments, so that
- * there are at most as many segments as messages. */
+/* The most disk space that a received byte can lead to, or one that is made of compressed ones: an
+ * empty message is three of the former and its separator. (It may be made when its bytes are gone
+ * already, but that is one message, for which there is OTHER_COST.) No message is in two segments,
+ * so that there are at most as many segments as messages. */
 static uint64_t cost_per_byte(const struct spool *spool)
 {
 	const struct spool_options *options = &spool->options;
