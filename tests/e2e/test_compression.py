@@ -9,7 +9,7 @@ import packed
 from frames import BINARY, CONTINUATION, PING, TEXT, binary, frame, text, texts
 from packed import Packer, Unpacker, message
 from servers.plan import Plan
-from spool_reader import events_of, messages_of, payloads_of
+from spool_reader import DISCONNECTED, events_of, messages_of, payloads_of
 from test_exactness import play
 
 MEBIBYTE = 1 << 20
@@ -273,6 +273,22 @@ def test_limits_are_exact(weir, serve):
         assert (report["messages"], report["bytes"], report["end"]) == (100, 1500, "limit")
         assert not events_of(spool)[-1].cut
         server.join()
+
+
+def test_each_connection_has_its_own_context(weir, serve):
+    """After the first, which ends in the middle of a message."""
+    def script(connection):
+        packer = Packer()
+        packed.upgrade(connection, more=packer.text(b"a text of many words"))
+        connection.send(packer.text(b"a text of many words")[:-1])
+
+    server = serve(script)
+    options = ["--reconnect", "--retry-wait-max", "10ms", "--messages", "4", "--segment-age", "1ms"]
+    result, spool = weir.captured(server.url, *options, "--status", "json")
+    result.expect(0)
+    assert payloads_of(spool) == [b"a text of many words"] * 4
+    assert [r.cut for r in events_of(spool) if r.kind == DISCONNECTED][:3] == [True] * 3
+    server.join()
 
 
 def test_what_is_torn_off_is_told(weir, serve):

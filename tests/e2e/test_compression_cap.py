@@ -7,16 +7,16 @@ import pytest
 import frames
 import packed
 from frames import texts
-from harness import disk_held, weir_path
+from harness import disk_held, wait_until, weir_path
 from packed import Packer, bomb
 from spool_reader import payloads_of
 from test_disk_cap import CAP, MEBIBYTE, capture_watched
 
 
-def capture_at_the_cap(weir, place, serve, data, payloads, *options):
+def capture_at_the_cap(weir, place, serve, data, payloads, *options, **server_options):
     """Everything comes through a spool of 4 MiB, and no byte more is ever held."""
     total = place.root / "total"
-    server = serve(packed.sending(data))
+    server = serve(packed.sending(data), **server_options)
     result, most = capture_watched(weir, place, server.url, CAP, *options, "--", "sh", "-c",
                                    f"cat {{}} >>{total}")
     result.expect(0)
@@ -35,6 +35,14 @@ def test_what_cannot_be_compressed(weir, place, serve):
     payloads = [rng.randbytes(500) for _ in range(12000)]
     data = b"".join(map(packer.binary, payloads))
     capture_at_the_cap(weir, place, serve, data, payloads)
+
+
+def test_the_same_in_tls(weir, place, serve, authority):
+    rng, packer = random.Random(4), Packer()
+    payloads = [rng.choice([rng.randbytes(700), b"z" * 90_000]) for _ in range(2000)]
+    data = b"".join(map(packer.binary, payloads))
+    capture_at_the_cap(weir, place, serve, data, payloads, "--cacert", authority.path,
+                       tls=authority.context())
 
 
 def test_one_to_a_thousand(weir, place, serve):
@@ -58,7 +66,7 @@ def test_mixed_with_what_is_not_compressed(weir, place, serve):
 def test_a_segment_for_each_message(weir, place, serve, segment):
     """Each costs two files, and the room for what is received is small."""
     packer = Packer()
-    payloads = [b"" if n % 3 else b"y" * n * 7 for n in range(700)]
+    payloads = [b"" if n % 3 else b"y" * n * 60 for n in range(250)]
     total = place.root / "total"
     server = serve(packed.sending(b"".join(map(packer.binary, payloads))))
     result, most = capture_watched(weir, place, server.url, CAP, *segment, "--", "sh", "-c",
@@ -113,3 +121,74 @@ def test_stdout_that_is_read_late(weir, place, serve):
     result = shell.wait()
     assert result.out == b"".join(p + b"\n" for p in payloads)
     assert disk_held(spool)[0] <= CAP
+    server.join()
+
+
+def test_two_sources(weir, place, serve):
+    """What is kept aside of one message, and what is unpacked of the other, count together."""
+    def script(connection):
+        packed.upgrade(connection)
+        packer, letter = Packer(), b"ab"[len(started):][:1]
+        started.append(letter)
+        for number in range(40):
+            message = packer.pack(letter * 300_000 + b"%d" % number)
+            connection.send(packed.fragments(frames.TEXT, message, 100))
+        connection.finish()
+
+    started, total = [], place.root / "total"
+    server = serve(script)
+    result, most = capture_watched(weir, place, server.url, CAP, server.url, "--", "sh", "-c",
+                                   f"cat {{}} >>{total}")
+    result.expect(0)
+    assert most <= CAP
+    lines = total.read_bytes().split(b"\n")[:-1]
+    for letter in b"a", b"b":
+        assert [line for line in lines if line.startswith(letter)] == \
+            [letter * 300_000 + b"%d" % number for number in range(40)]
+    server.join()
+
+
+def test_a_server_that_is_gone_when_there_is_room_again(weir, place, serve):
+    """It has sent all, and hung up. What waits in weir and in the system is taken all the same."""
+    gate, total = place.root / "gate", place.root / "total"
+    rng, packer = random.Random(5), Packer()
+    payloads = [rng.randbytes(40) * 400 for _ in range(500)]
+
+    def script(connection):
+        packed.upgrade(connection)
+        connection.send(b"".join(map(packer.binary, payloads)))
+        connection.socket.close()
+        gate.touch()
+
+    server = serve(script)
+    command = f"while ! test -e {gate}; do sleep 0.01; done; cat {{}} >>{total}"
+    result, most = capture_watched(weir, place, server.url, CAP, "--", "sh", "-c", command)
+    result.expect(4)
+    assert most <= CAP and result.report["cut_bytes"] == 0
+    assert total.read_bytes() == b"".join(p + b"\n" for p in payloads)
+    server.join()
+
+
+def test_a_signal_while_there_is_no_room(weir, place, serve):
+    """What was not unpacked yet was not captured; what was is handed on."""
+    gate, total, spool = place.root / "gate", place.root / "total", place.root / "spool"
+    packer = Packer()
+    payloads = [b"%d" % n * 20_000 for n in range(1000)]
+
+    def script(connection):
+        packed.upgrade(connection)
+        connection.send(b"".join(map(packer.text, payloads)))
+        assert connection.answer_close() == 1000
+        gate.touch()
+
+    server = serve(script)
+    command = f"while ! test -e {gate}; do sleep 0.01; done; cat {{}} >>{total}"
+    process = weir.start_capture(server.url, "--spool", spool, "--disk-max", CAP, "--status",
+                                 "json", "--", "sh", "-c", command)
+    wait_until(lambda: spool.is_dir() and disk_held(spool)[0] > CAP - MEBIBYTE, "it is full")
+    process.signal()
+    report = process.wait().expect(0).report
+    whole = report["messages"]
+    assert 10 < whole < len(payloads)
+    assert total.read_bytes() == b"".join(p + b"\n" for p in payloads[:whole])
+    server.join()
