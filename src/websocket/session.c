@@ -363,7 +363,7 @@ int session_retire(struct session *session, uint16_t code)
 
 void session_lost(struct session *session, int error)
 {
-	if (session->state == SESSION_OVER)
+	if (session->state >= SESSION_OVER)
 		return; /* as it should */
 	note_cut(session);
 	session->end.kind = session->state == SESSION_UPGRADING ? CLIENT_HANGUP : CLIENT_LOST;
