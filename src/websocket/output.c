@@ -89,10 +89,21 @@ int output_settle(struct output *output)
 	return add_frame(output, 0, FRAME_PONG, output->pong, output->pong_size);
 }
 
+/* How much of a reason there is room for: half a character would break the protocol. */
+static size_t cut_reason(const uint8_t *reason, size_t size)
+{
+	if (size <= CLOSE_REASON_MAX)
+		return size;
+	size = CLOSE_REASON_MAX;
+	while (size > 0 && (reason[size] & 0xc0) == 0x80)
+		size--;
+	return size;
+}
+
 int output_close(struct output *output, uint16_t code, const void *reason, size_t reason_size)
 {
 	uint8_t payload[FRAME_CONTROL_MAX] = {(uint8_t)(code >> 8), (uint8_t)code};
-	size_t size = code == CLOSE_NO_CODE ? 0 : 2 + MIN(reason_size, (size_t)CLOSE_REASON_MAX);
+	size_t size = code == CLOSE_NO_CODE ? 0 : 2 + cut_reason(reason, reason_size);
 	int r;
 
 	if (reason_size > CLOSE_REASON_MAX) /* cut, but not within a character */

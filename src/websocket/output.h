@@ -18,8 +18,8 @@ struct output {
 void output_init(struct output *output);
 void output_done(struct output *output);
 
-/* Each adds one masked frame. After Close they do nothing. Errors: −ENOMEM, −ENOBUFS (more than
- * OUTPUT_MAX would wait), those of getrandom(2). */
+/* Each adds one masked frame. After Close they do nothing. A reason is UTF-8, and cut behind a
+ * character. Errors: −ENOMEM, −ENOBUFS (more than OUTPUT_MAX would wait), those of getrandom(2). */
 int output_message(struct output *output, enum frame_opcode opcode, const void *data, size_t size);
 int output_packed(struct output *output, enum frame_opcode opcode, const void *data, size_t size);
 int output_ping(struct output *output, const void *data, size_t size);

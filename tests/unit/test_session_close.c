@@ -101,6 +101,33 @@ static void test_our_close_with_every_code(void **state)
 	}
 }
 
+/* A reason that is too long loses whole characters. */
+static void test_long_reasons(void **state)
+{
+	static const char *const characters[] = {"x", "\xc3\xa9", "\xe2\x82\xac",
+						 "\xf0\x9f\x98\x80"};
+
+	(void)state;
+	for (size_t length = 1; length <= 4; length++) {
+		for (size_t before = 0; before < 4; before++) {
+			char reason[160] = "", expected[160];
+			size_t kept = before + (CLOSE_REASON_MAX - before) / length * length;
+			struct user user;
+
+			memset(reason, '-', before);
+			while (strlen(reason) < 150)
+				strcat(reason, characters[length - 1]);
+			begin_open(&user, &plain);
+			assert_int_equal(
+				session_close(user.session, 1000, reason, strlen(reason)), 0);
+			snprintf(expected, sizeof(expected), "close 1000 %.*s\n", (int)kept,
+				 reason);
+			assert_said(&user, expected);
+			user_end(&user);
+		}
+	}
+}
+
 static void test_the_longest_reason_that_is_received(void **state)
 {
 	char reason[CLOSE_REASON_MAX + 1] = "";
@@ -237,6 +264,7 @@ int main(void)
 		cmocka_unit_test(test_codes_that_may_not_be_sent),
 		cmocka_unit_test(test_a_close_without_a_code),
 		cmocka_unit_test(test_our_close_with_every_code),
+		cmocka_unit_test(test_long_reasons),
 		cmocka_unit_test(test_the_longest_reason_that_is_received),
 		cmocka_unit_test(test_what_comes_behind_our_close_is_dropped),
 		cmocka_unit_test(test_violations),
