@@ -14,16 +14,30 @@
 #include <sys/random.h>
 
 #define WAITING_WITHOUT_PONGS KIB(64)
+#define CLOSE_ROOM (FRAME_HEADER_MAX + FRAME_CONTROL_MAX)
 
 void output_init(struct output *output)
 {
-	buffer_init_secret(&output->buffer, OUTPUT_MAX); /* the request may have one in it */
+	/* The request may have a secret in it. */
+	buffer_init_secret(&output->buffer, OUTPUT_MAX + CLOSE_ROOM);
 	output->closed = output->pong_waits = false;
 }
 
 void output_done(struct output *output)
 {
 	buffer_done(&output->buffer);
+}
+
+size_t output_room(const struct output *output)
+{
+	return OUTPUT_MAX - MIN(output->buffer.size, OUTPUT_MAX);
+}
+
+static bool fits(const struct output *output, size_t header_size, size_t size)
+{
+	size_t room = output_room(output);
+
+	return header_size <= room && size <= room - header_size;
 }
 
 /* `bits` are set in the first byte of the header. */
@@ -40,6 +54,8 @@ static int add_frame(struct output *output, unsigned bits, enum frame_opcode opc
 		return -errno;
 	header_size = frame_write_header(header, opcode, size, mask);
 	header[0] |= (uint8_t)bits;
+	if (opcode != FRAME_CLOSE && !fits(output, header_size, size))
+		return -ENOBUFS;
 	r = buffer_append(&output->buffer, header, header_size);
 	if (r == 0)
 		r = buffer_append(&output->buffer, data, size);
@@ -49,11 +65,6 @@ static int add_frame(struct output *output, unsigned bits, enum frame_opcode opc
 	}
 	frame_mask((uint8_t *)output->buffer.data + start + header_size, size, mask);
 	return 0;
-}
-
-size_t output_room(const struct output *output)
-{
-	return OUTPUT_MAX - output->buffer.size;
 }
 
 int output_message(struct output *output, enum frame_opcode opcode, const void *data, size_t size)
@@ -106,9 +117,6 @@ int output_close(struct output *output, uint16_t code, const void *reason, size_
 	size_t size = code == CLOSE_NO_CODE ? 0 : 2 + cut_reason(reason, reason_size);
 	int r;
 
-	if (reason_size > CLOSE_REASON_MAX) /* cut, but not within a character */
-		while (size > 2 && (((const char *)reason)[size - 2] & 0xc0) == 0x80)
-			size--;
 	if (size > 2)
 		memcpy(payload + 2, reason, size - 2);
 	r = add_frame(output, 0, FRAME_CLOSE, payload, size);

@@ -5,7 +5,7 @@
 #include "base/buffer.h"
 #include "websocket/frame.h"
 
-#define OUTPUT_MAX ((size_t)16 << 20) /* bytes that may wait */
+#define OUTPUT_MAX ((size_t)16 << 20) /* bytes that may wait, but for a Close behind them */
 
 struct output {
 	struct buffer buffer;
@@ -19,7 +19,8 @@ void output_init(struct output *output);
 void output_done(struct output *output);
 
 /* Each adds one masked frame. After Close they do nothing. A reason is UTF-8, and cut behind a
- * character. Errors: −ENOMEM, −ENOBUFS (more than OUTPUT_MAX would wait), those of getrandom(2). */
+ * character. Errors: −ENOMEM, those of getrandom(2); of all but output_close(): −ENOBUFS (more than
+ * OUTPUT_MAX would wait). */
 int output_message(struct output *output, enum frame_opcode opcode, const void *data, size_t size);
 int output_packed(struct output *output, enum frame_opcode opcode, const void *data, size_t size);
 int output_ping(struct output *output, const void *data, size_t size);

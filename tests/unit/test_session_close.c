@@ -257,6 +257,53 @@ static void test_a_stream_that_stops(void **state)
 	user_end(&user);
 }
 
+/* All that may wait waits, and the server does not read: that is no error of ours. */
+static void fill_output(struct user *user)
+{
+	CLEANUP_FREE uint8_t *large = calloc(1, MIB(1));
+	size_t waiting;
+
+	assert_non_null(large);
+	while (session_send(user->session, MESSAGE_BINARY, large, MIB(1)) == 0)
+		continue;
+	while (session_send(user->session, MESSAGE_BINARY, large, 100) == 0)
+		continue;
+	while (session_send(user->session, MESSAGE_BINARY, large, 0) == 0)
+		continue;
+	waiting = session_output(user->session)->size;
+	assert_in_range(waiting, OUTPUT_MAX - 5, OUTPUT_MAX);
+	assert_int_equal(session_send(user->session, MESSAGE_TEXT, "", 0), -ENOBUFS);
+	assert_int_equal(session_ping(user->session, NULL, 0), -ENOBUFS);
+	assert_int_equal(session_output(user->session)->size, waiting);
+}
+
+static void test_there_is_always_room_for_a_close(void **state)
+{
+	char reason[CLOSE_REASON_MAX];
+	struct user user;
+
+	(void)state;
+	for (int who = 0; who < 3; who++) {
+		begin_open(&user, &plain);
+		fill_output(&user);
+		receive_frame(&user, 0x89, "x", 1);
+		memset(reason, 'x', sizeof(reason));
+		if (who == 0)
+			assert_int_equal(
+				session_close(user.session, 1001, reason, sizeof(reason)), 0);
+		else if (who == 1)
+			receive_close(&user, 1001, "");
+		else
+			assert_int_equal(receive(&user, "\xff\xff", 2), 0);
+		assert_int_equal(session_state(user.session),
+				 who == 0 ? SESSION_CLOSING : SESSION_OVER);
+		send_frames(&user, SIZE_MAX);
+		assert_non_null(memmem(user.said.data, user.said.size,
+				       who == 2 ? "\nclose 1002" : "\nclose 1001", 11));
+		user_end(&user);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_violations),
 		cmocka_unit_test(test_a_violation_behind_our_close),
 		cmocka_unit_test(test_a_stream_that_stops),
+		cmocka_unit_test(test_there_is_always_room_for_a_close),
 	};
 
 	return cmocka_run_group_tests_name("session_close", tests, NULL, NULL);
