@@ -75,15 +75,16 @@ uint64_t unpack_message_size(const struct unpacker *unpacker)
 	return unpacker->size;
 }
 
-static int check_limits(const struct unpacker *unpacker)
+/* Whether there may be `made` more bytes. */
+static int check_limits(const struct unpacker *unpacker, size_t made)
 {
-	uint64_t ratio = unpacker->options.ratio_max;
+	uint64_t size = unpacker->size + made, ratio = unpacker->options.ratio_max;
 
-	if (unpacker->size > unpacker->options.message_max)
+	if (size > unpacker->options.message_max)
 		return -EFBIG;
-	if (ratio == 0 || unpacker->size <= RATIO_FREE_BYTES)
+	if (ratio == 0 || size <= RATIO_FREE_BYTES)
 		return 0;
-	return unpacker->size / ratio > unpacker->packed_size ? -ERANGE : 0;
+	return size / ratio > unpacker->packed_size ? -ERANGE : 0;
 }
 
 /* Inflates as far as there is room. 1: and all that was given is out. */
@@ -131,6 +132,7 @@ static int add_piece(struct unpacker *unpacker, size_t size, bool last, struct m
 	unpacker->begun = true;
 	unpacker->crc = scan.crc;
 	unpacker->fill += size + last;
+	unpacker->size += size;
 	return 0;
 }
 
@@ -148,8 +150,7 @@ int unpack_run(struct unpacker *unpacker, const uint8_t *from, size_t size, bool
 	if (done < 0)
 		return done;
 	unpacker->packed_size += *ret_used;
-	unpacker->size += made;
-	r = check_limits(unpacker);
+	r = check_limits(unpacker, made);
 	if (r >= 0 && (made > 0 || (done && last)))
 		r = add_piece(unpacker, made, done && last, batch);
 	if (r < 0)

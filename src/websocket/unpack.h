@@ -38,7 +38,7 @@ enum {
 int unpack_run(struct unpacker *unpacker, const uint8_t *from, size_t size, bool last,
 	       struct message_batch *batch, size_t *ret_used);
 
-/* Bytes of the message that were made so far. */
+/* Bytes of the message that were handed out so far. */
 uint64_t unpack_message_size(const struct unpacker *unpacker);
 
 DEFINE_CLEANUP(struct unpacker *, unpacker_free);

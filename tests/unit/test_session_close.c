@@ -257,6 +257,30 @@ static void test_a_stream_that_stops(void **state)
 	user_end(&user);
 }
 
+/* What was torn off of a compressed message is counted by what it holds: none of it here, however
+ * much the one before it held. */
+static void test_a_compressed_message_that_stops(void **state)
+{
+	static const uint8_t hello[] = {0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00};
+	static const struct extension_offer offer = {0};
+	struct user user;
+
+	(void)state;
+	for (size_t there = 0; there <= 3; there++) {
+		static const uint64_t made[] = {0, 0, 1, 2};
+
+		begin_open(&user, &(struct session_options){.compression = &offer});
+		receive_frame(&user, 0xc1, hello, sizeof(hello));
+		assert_heard(&user, "text Hello\n");
+		receive(&user, "\xc1\x07", 2);
+		receive(&user, hello, there);
+		session_lost(user.session, 0);
+		assert_true(session_end(user.session)->cut);
+		assert_int_equal(session_end(user.session)->cut_bytes, made[there]);
+		user_end(&user);
+	}
+}
+
 /* All that may wait waits, and the server does not read: that is no error of ours. */
 static void fill_output(struct user *user)
 {
@@ -317,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_violations),
 		cmocka_unit_test(test_a_violation_behind_our_close),
 		cmocka_unit_test(test_a_stream_that_stops),
+		cmocka_unit_test(test_a_compressed_message_that_stops),
 		cmocka_unit_test(test_there_is_always_room_for_a_close),
 	};
 
