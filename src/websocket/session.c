@@ -308,13 +308,14 @@ int session_take(struct session *session, uint8_t *free, uint8_t *data, size_t s
 static int send_packed(struct session *session, enum frame_opcode opcode, const void *data,
 		       size_t size)
 {
-	CLEANUP(buffer_done) struct buffer packed;
+	CLEANUP(buffer_done) struct buffer packed = {0};
+	size_t room = output_room(&session->output);
 	int r;
 
-	buffer_init(&packed, OUTPUT_MAX);
 	/* Before it is compressed, since the server would miss what is compressed and not sent. */
-	if (size + PACKED_MORE > output_room(&session->output))
+	if (room < PACKED_MORE || size > room - PACKED_MORE)
 		return -ENOBUFS;
+	buffer_init(&packed, room - FRAME_HEADER_MAX);
 	r = deflater_run(session->deflater, data, size, true, &packed);
 	if (r < 0)
 		return r;

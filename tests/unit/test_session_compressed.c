@@ -65,6 +65,66 @@ static void test_the_servers_wishes(void **state)
 	}
 }
 
+/* A message that there is no room for does not exist: those behind it can be read without it. */
+static void test_a_full_output_breaks_nothing(void **state)
+{
+	CLEANUP_FREE char *large = malloc(MIB(1)), *noise = malloc(MIB(1));
+	uint64_t random = 1;
+	struct user user;
+
+	(void)state;
+	assert_true(large && noise);
+	memset(large, 'x', MIB(1));
+	random_fill(&random, (uint8_t *)noise, MIB(1));
+	user_begin(&user, &packed);
+	user_open(&user, DEFLATE);
+	assert_int_equal(send_text(&user, text, sizeof(text) - 1), 0);
+	send_frames(&user, 1);
+	while (session_send(user.session, MESSAGE_BINARY, noise, MIB(1)) == 0)
+		continue;
+	while (session_send(user.session, MESSAGE_BINARY, noise, 63) == 0)
+		continue; /* not compressed, up to the last byte */
+	for (size_t size = 64; size < MIB(1); size += 10007) {
+		size_t waiting = session_output(user.session)->size;
+
+		assert_int_equal(send_text(&user, large, size), -ENOBUFS);
+		assert_int_equal(session_output(user.session)->size, waiting);
+	}
+	assert_int_equal(send_text(&user, large, SIZE_MAX - 10), -ENOBUFS);
+	while (session_output(user.session)->size > 0) {
+		/* The noise has to go through the window of who reads. */
+		send_frames(&user, 1);
+		user.said.size = 0;
+	}
+	assert_int_equal(send_text(&user, text, sizeof(text) - 1), 0);
+	assert_true(session_output(user.session)->size < sizeof(text) - 1);
+	send_frames(&user, 1);
+	assert_memory_equal(user.said.data, "packed text {", 13);
+	user_end(&user);
+}
+
+/* Noise grows, most of all in a small window: so much is left free for it. */
+static void test_the_largest_message(void **state)
+{
+	size_t size = OUTPUT_MAX - KIB(64);
+	CLEANUP_FREE char *noise = malloc(size + 1);
+	uint64_t random = 1;
+	struct user user;
+
+	(void)state;
+	assert_non_null(noise);
+	random_fill(&random, (uint8_t *)noise, size + 1);
+	user_begin(&user, &packed);
+	user_open(&user, "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=9"
+			 "\r\n");
+	assert_int_equal(session_send(user.session, MESSAGE_BINARY, noise, size + 1), -ENOBUFS);
+	assert_int_equal(session_send(user.session, MESSAGE_BINARY, noise, size), 0);
+	assert_in_range(session_output(user.session)->size, size, OUTPUT_MAX);
+	send_frames(&user, 1);
+	assert_memory_equal(user.said.data + strlen("packed binary "), noise, size);
+	user_end(&user);
+}
+
 /* Messages of both kinds, whole and in fragments, and control frames between. */
 static void write_conversation(struct buffer *stream, struct buffer *expected)
 {
@@ -204,6 +264,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_worth_it_is_sent_compressed),
 		cmocka_unit_test(test_the_servers_wishes),
+		cmocka_unit_test(test_a_full_output_breaks_nothing),
+		cmocka_unit_test(test_the_largest_message),
 		cmocka_unit_test(test_whatever_room_there_is),
 		cmocka_unit_test(test_a_session_that_closes_does_not_stall),
 		cmocka_unit_test(test_limits_of_compressed_messages),
