@@ -88,7 +88,8 @@ static int unpack(struct inbox *inbox, const uint8_t *data, size_t size,
 		return r;
 	result->used += used;
 	frame_take_packed(decoder, used);
-	if (r == UNPACK_FULL) {
+	inbox->full = r == UNPACK_FULL;
+	if (inbox->full) {
 		result->stop = INBOX_MEMORY_FULL;
 		return 0;
 	}
@@ -137,7 +138,8 @@ int inbox_decode(struct inbox *inbox, uint8_t *data, size_t size, struct message
 		if (frames.stop == FRAME_PACKED && inbox->dropping) {
 			skip(inbox, size - result.used, &result);
 			more = 1;
-		} else if (frames.stop == FRAME_PACKED) {
+		} else if (frames.stop == FRAME_PACKED ||
+			   (frames.stop == FRAME_NEED_MORE && inbox->full && !inbox->dropping)) {
 			more = unpack(inbox, data + result.used, size - result.used, batch,
 				      &result);
 		} else {

@@ -13,6 +13,7 @@ struct inbox {
 	struct unpacker *unpacker; /* where compression was agreed on, else NULL */
 	bool unpacking;		   /* in the middle of a compressed message */
 	bool dropping;		   /* nothing is unpacked any more */
+	bool full;		   /* there was no room for all that it holds up to here */
 };
 
 struct inbox_options {

@@ -192,6 +192,36 @@ static void test_whatever_room_there_is(void **state)
 	assert_true(pongs.size > 0);
 }
 
+/* Once there is room, all that came is unpacked, though nothing more comes. */
+static void test_all_that_came_is_unpacked(void **state)
+{
+	CLEANUP(buffer_done) struct buffer message, stream;
+	static char same[KIB(8)];
+	struct packer packer;
+	struct user user;
+	int r;
+
+	(void)state;
+	memset(same, 'x', sizeof(same));
+	packer_init(&packer, false);
+	buffer_init(&message, KIB(64));
+	buffer_init(&stream, KIB(64));
+	pack(&packer, same, sizeof(same), &message);
+	put_frame(&stream, 0xc1, message.data, message.size);
+	user_begin(&user, &packed);
+	user_open(&user, DEFLATE);
+	user.bounded = true;
+	user.room = SESSION_ROOM_MIN;
+	/* Without its last byte, which adds nothing. */
+	r = receive(&user, stream.data, stream.size - 1);
+	while (r == SESSION_MORE)
+		r = receive(&user, NULL, 0);
+	assert_int_equal(r, 0);
+	assert_int_equal(user.message.size, sizeof(same));
+	user_end(&user);
+	packer_done(&packer);
+}
+
 static int close_now(struct user *user)
 {
 	return session_close(user->session, 1000, NULL, 0);
@@ -267,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_a_full_output_breaks_nothing),
 		cmocka_unit_test(test_the_largest_message),
 		cmocka_unit_test(test_whatever_room_there_is),
+		cmocka_unit_test(test_all_that_came_is_unpacked),
 		cmocka_unit_test(test_a_session_that_closes_does_not_stall),
 		cmocka_unit_test(test_limits_of_compressed_messages),
 	};
