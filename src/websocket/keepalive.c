@@ -17,7 +17,11 @@
 static void set_timer(struct keepalive *keepalive)
 {
 	uint64_t due_ns = liveness_due_ns(&keepalive->liveness);
+	uint64_t interval_ns = keepalive->liveness.options.ping_interval_ns;
 
+	/* A Ping that may wait for ever, until something comes: then there will be another one. */
+	if (due_ns == 0 && interval_ns > 0)
+		due_ns = clock_monotonic_ns() + interval_ns;
 	if (due_ns > 0)
 		loop_timer_set(keepalive->loop, &keepalive->timer, due_ns);
 }
