@@ -35,6 +35,8 @@ def describe(directory, chosen):
         "system": f"{distribution()}, Linux {platform.release()}",
         "file system": file_system(directory),
     }
+    about["zlib"] = tools.package_version("zlib1g")
+    about["OpenSSL"] = tools.package_version("libssl3")
     for tool in chosen:
         version = tool.version()
         if version:

@@ -11,17 +11,25 @@ HEADER = (
 )
 
 
+class Rate:
+    """MB (10^6 bytes of payload) per CPU-second of some runs, and messages too."""
+
+    def __init__(self, runs):
+        rates = [run.bytes / 1e6 / run.cpu_s for run in runs]
+        self.low, self.middle, self.high = min(rates), median(rates), max(rates)
+        self.messages = median(run.messages / run.cpu_s for run in runs)
+
+    def __str__(self):
+        return f"{number(self.middle)} ({number(self.low)}–{number(self.high)})"
+
+
 def summarise(tool, runs):
-    """The numbers of one tool at one size. MB are 10^6 bytes of payload."""
-    rates = [run.bytes / 1e6 / run.cpu_s for run in runs]
+    """The numbers of one tool at one size."""
     return {
         "tool": tool.name,
         "title": tool.title,
         "runs": [vars(run) for run in runs],
-        "rate": median(rates),
-        "rate_min": min(rates),
-        "rate_max": max(rates),
-        "messages": median(run.messages / run.cpu_s for run in runs),
+        "rate": Rate(runs),
         "wall": median(run.bytes / 1e6 / run.wall_s for run in runs),
         "rss": median(run.rss_bytes for run in runs),
         "source_load": max(run.source_cpu_s / run.cpu_s for run in runs),
@@ -40,7 +48,7 @@ def count(value):
 
 
 def rate_of(rows, name):
-    return next((row["rate"] for row in rows if row["tool"] == name), None)
+    return next((row["rate"].middle for row in rows if row["tool"] == name), None)
 
 
 def ratio(value, base, form):
@@ -50,12 +58,12 @@ def ratio(value, base, form):
 def line(row, limit, weir):
     cells = [
         row["title"],
-        f"{number(row['rate'])} ({number(row['rate_min'])}–{number(row['rate_max'])})",
-        count(row["messages"]),
+        str(row["rate"]),
+        count(row["rate"].messages),
         number(row["wall"]),
         f"{row['rss'] / MIB:.1f} MiB",
-        ratio(row["rate"], limit, "{:.2f}"),
-        "" if row["tool"] == "weir" else ratio(weir, row["rate"], "{:.2f} ×"),
+        ratio(row["rate"].middle, limit, "{:.2f}"),
+        "" if row["tool"] == "weir" else ratio(weir, row["rate"].middle, "{:.2f} ×"),
     ]
     return "| " + " | ".join(cells) + " |\n"
 
@@ -85,18 +93,21 @@ def source_note(results):
     return f"The source took at most {highest:.2f} of the CPU time of the receiver, in any run.\n"
 
 
-def text(about, results, memory):
-    parts = [about_table(about), *(table(title, rows) for title, rows in results.items())]
-    if memory:
-        parts.append(rss_table(memory))
-    return "\n".join([*parts, source_note(results)])
+def comparison(results):
+    """weir beside another build of it."""
+    header = "| | weir before | weir | |\n|:--|--:|--:|--:|\n"
+    text = "### Before and now, MB per CPU-second (min–max)\n\n" + header
+    for title, rows in results.items():
+        now, before = (next(r["rate"] for r in rows if r["tool"] == t) for t in ("weir", "other"))
+        text += f"| {title} | {before} | {now} | {now.middle / before.middle:.3f} |\n"
+    return text
 
 
-def write(path, about, results, memory, files):
+def write(path, sections):
     with open(path, encoding="utf-8") as file:
         before, _, rest = file.read().partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         raise OSError(f"{path}: the two lines that enclose the tables are not there")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{before}{BEGIN}\n{text(about, results, memory)}\n{files}\n{END}{after}")
+        file.write(f"{before}{BEGIN}\n{chr(10).join(sections)}\n{END}{after}")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import tools
 
 TIMEOUT_S = 120
-CLOSE_FRAME = 4
 WARM_MIB = 192
 
 
@@ -20,6 +19,7 @@ class Size:
     title: str
     kind: str
     bytes: int
+    tls: bool = False
 
 
 @dataclass
@@ -34,27 +34,22 @@ class Run:
     source_cpu_s: float
 
 
-def expected(size, volume):
-    messages = -(-volume // size.bytes)
-    return messages, messages * size.bytes
-
-
-def wire_bytes(size, messages):
-    header = 2 if size.bytes <= 125 else 4 if size.bytes <= 65535 else 10
-    return messages * (header + size.bytes) + CLOSE_FRAME
-
-
 class Source:
     """A running bench/source.c, ended with the block."""
 
     def __init__(self, size, volume):
         command = [tools.built("source"), size.kind, str(size.bytes), str(volume)]
+        if size.tls:
+            command.append(tools.CERTIFICATE)
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self):
-        self.url = self.process.stdout.readline().strip()
-        if not self.url:
+        """It says itself what there will be to receive."""
+        words = self.process.stdout.readline().split()
+        if not words:
             raise Failed("the source did not start")
+        self.url = words[0]
+        self.messages, self.bytes, self.wire_bytes = (int(word) for word in words[1:])
         return self
 
     def __exit__(self, *_exception):
@@ -86,16 +81,16 @@ def call(tool, source, directory):
     return Run(messages, size, wall_ns / 1e9, cpu_s, rss_kib << 10, source.cpu_s())
 
 
-def check(tool, run, size, volume):
+def check(tool, run, source):
     """Whether all was stored; what only sees bytes is then credited with the messages in them."""
-    messages, payload = expected(size, volume)
-    wanted = (0, wire_bytes(size, messages)) if tool.counts_wire_bytes else (messages, payload)
+    sent = (source.messages, source.bytes)
+    wanted = (0, source.wire_bytes) if tool.counts_wire_bytes else sent
     if (run.messages, run.bytes) != wanted:
         raise Failed(
             f"{tool.name} stored {run.messages} messages, {run.bytes} bytes; "
             f"sent were {wanted[0]}, {wanted[1]}"
         )
-    run.messages, run.bytes = messages, payload
+    run.messages, run.bytes = sent
 
 
 def warm(directory):
@@ -114,5 +109,17 @@ def run_once(tool, size, volume, directory):
     warm(directory)
     with Source(size, volume) as source:
         run = call(tool, source, directory)
-    check(tool, run, size, volume)
+        check(tool, run, source)
     return run
+
+
+def alternate(names, repeat, measure):
+    """Calls `measure(name)` for all in turn, and `repeat` times so, each time beginning with
+    another: what changes on the machine changes for all, and none always follows the same other.
+    Returns what each call returned: {name: [of each turn]}."""
+    results = {name: [] for name in names}
+    for turn in range(repeat):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            results[name].append(measure(name))
+    return results

@@ -27,7 +27,7 @@ def build():
     """With Debian's packages as the only source of crates: nothing is downloaded."""
     library = os.path.join(tools.ROOT, "build", "libtempfile.a")
     include = os.path.join(tools.ROOT, "include")
-    tools.compile_c("tempfile.c", "tempfile", library, f"-I{include}", "-pthread")
+    tools.compile_c(["tempfile.c"], "tempfile", library, f"-I{include}", "-pthread")
     rust = tools.built("peer-rust")
     shutil.copytree(os.path.join(PEERS, "rust"), rust, dirs_exist_ok=True)
     os.makedirs(os.path.join(rust, ".cargo"), exist_ok=True)

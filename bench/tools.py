@@ -1,5 +1,7 @@
 """The tools that are measured: how each is built, called and asked for its version."""
 
+import dataclasses
+import glob
 import json
 import os
 import shutil
@@ -12,6 +14,8 @@ BENCH = os.path.join(ROOT, "bench")
 BUILD = os.path.join(ROOT, "build", "bench")
 WEIR = os.path.join(ROOT, "build", "weir")
 PYTHON = "/usr/bin/python3"
+CERTIFICATE = os.path.join(BUILD, "certificate.pem")
+SERVER = ["server.c", "channel.c", "stream.c", "json.c"]
 
 
 @dataclass
@@ -39,21 +43,22 @@ def is_newer(target, *sources):
     return all(os.path.getmtime(target) >= os.path.getmtime(source) for source in sources)
 
 
-def compile_with(compiler, source, name, *libraries):
-    path = os.path.join(BENCH, source)
-    if not is_newer(built(name), path):
-        subprocess.run([*compiler, "-o", built(name), path, *libraries], check=True)
+def compile_with(compiler, sources, name, *libraries):
+    paths = [os.path.join(BENCH, source) for source in sources]
+    headers = glob.glob(os.path.join(BENCH, "*.h"))
+    if not is_newer(built(name), *paths, *headers):
+        subprocess.run([*compiler, "-o", built(name), *paths, *libraries], check=True)
 
 
-def compile_c(source, name, *libraries):
-    compiler = [os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra"]
-    compile_with(compiler, source, name, *libraries)
+def compile_c(sources, name, *libraries):
+    compiler = [os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-DZLIB_CONST", "-O2"]
+    compile_with([*compiler, "-Wall", "-Wextra"], sources, name, *libraries)
 
 
 def build_beast():
     compiler = [os.environ.get("CXX", "c++"), "-std=c++17", "-O2", "-Wall", "-Wextra"]
     header_only = "-DBOOST_ERROR_CODE_HEADER_ONLY"
-    compile_with([*compiler, header_only], "peers/beast.cpp", "peer-beast", "-lpthread")
+    compile_with([*compiler, header_only], ["peers/beast.cpp"], "peer-beast", "-lpthread")
 
 
 def build_go():
@@ -78,10 +83,27 @@ def build_node():
         subprocess.run(command, check=True, cwd=target)
 
 
+def make_certificate():
+    """With its key in the same file."""
+    if os.path.exists(CERTIFICATE):
+        return
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-nodes", "-days", "3650", "-keyout", "-", "-out", "-"]
+    text = output_of(*command, *names, *files)
+    with open(CERTIFICATE, "w", encoding="ascii", opener=private) as file:
+        file.write(text)
+
+
+def private(path, flags):
+    return os.open(path, flags, 0o600)
+
+
 def build(chosen):
     os.makedirs(BUILD, exist_ok=True)
-    compile_c("source.c", "source", "-lnettle")
-    compile_c("measure.c", "measure")
+    compile_c(["source.c", *SERVER], "source", "-lnettle", "-lssl", "-lcrypto", "-lz")
+    compile_c(["measure.c"], "measure")
+    make_certificate()
     for tool in chosen:
         tool.build()
 
@@ -100,8 +122,18 @@ def parse_weir(_stdout, stderr):
     return status["messages"], status["bytes"]
 
 
-def weir_command(url, directory):
-    return [WEIR, "capture", url, "--dir", directory, "--status", "json", "--", "true"]
+def weir_command(url, directory, program=WEIR):
+    trust = ["--cacert", CERTIFICATE] if url.startswith("wss:") else []
+    rest = ["--dir", directory, "--status", "json", "--", "true"]
+    return [program, "capture", url, *trust, *rest]
+
+
+def limit_command(url, directory):
+    return [built("limit"), url, directory, *([CERTIFICATE] if url.startswith("wss:") else [])]
+
+
+def build_limit():
+    compile_c(["limit.c", "channel.c"], "limit", "-lssl", "-lcrypto")
 
 
 def output_of(*command):
@@ -131,6 +163,17 @@ def nothing():
     pass
 
 
+def other_weir(program):
+    """Another build of weir, to compare with."""
+    return dataclasses.replace(
+        TOOLS["weir"],
+        name="other",
+        title=f"weir before: {program}",
+        command=lambda url, directory: weir_command(url, directory, program),
+        version=lambda: output_of(program, "--version").splitlines()[0],
+    )
+
+
 TOOLS = {
     tool.name: tool
     for tool in [
@@ -138,8 +181,8 @@ TOOLS = {
             "limit",
             "`limit`: recv() and write() only",
             {100: 3072, 200: 3072, 4096: 3072, 65536: 3072},
-            lambda: compile_c("limit.c", "limit"),
-            plain(built("limit")),
+            build_limit,
+            limit_command,
             lambda: "",
             parse_plain,
             counts_wire_bytes=True,
@@ -184,7 +227,7 @@ TOOLS = {
             "lws",
             "libwebsockets (C)",
             {100: 128, 200: 192, 4096: 256, 65536: 256},
-            lambda: compile_c("peers/lws.c", "peer-lws", "-lwebsockets"),
+            lambda: compile_c(["peers/lws.c"], "peer-lws", "-lwebsockets"),
             plain(built("peer-lws")),
             lambda: f"libwebsockets {package_version('libwebsockets-dev')}",
             parse_plain,
