@@ -51,7 +51,9 @@ struct client {
 	bool unfinished; /* the session has not taken all of `data` that it could */
 	bool closing;	 /* the timer is that of the end */
 	struct client_counters counters;
-	size_t fill; /* bytes in `data` */
+	uint64_t time_ns; /* when the last of `data` came, */
+	bool kernel_time; /* as the kernel says */
+	size_t fill;	  /* bytes in `data` */
 	uint8_t scratch[SCRATCH];
 	uint8_t data[RECEIVE_SIZE];
 };
@@ -192,9 +194,15 @@ static int pause_reading(struct client *client)
 /* Shows the session what is in the buffer, and makes room in it. */
 static int consume(struct client *client)
 {
+	const struct session_input input = {
+		.free = client->scratch,
+		.data = client->data,
+		.size = client->fill,
+		.time_ns = client->time_ns,
+		.kernel_time = client->kernel_time,
+	};
 	size_t used;
-	int taken = session_take(client->session, client->scratch, client->data, client->fill,
-				 clock_realtime_ns(), &used);
+	int taken = session_take(client->session, &input, &used);
 	int r;
 
 	if (taken < 0)
@@ -212,6 +220,15 @@ static int on_stream_end(struct client *client, int error)
 {
 	session_lost(client->session, error);
 	return finish(client);
+}
+
+/* When what was just received came: as the kernel says, or now. */
+static void note_time(struct client *client)
+{
+	client->time_ns = transport_time_ns(client->transport);
+	client->kernel_time = client->time_ns > 0;
+	if (!client->kernel_time)
+		client->time_ns = clock_realtime_ns();
 }
 
 static int read_in(struct client *client)
@@ -233,6 +250,7 @@ static int read_in(struct client *client)
 		return on_stream_end(client, (int)n);
 	client->fill += (size_t)n;
 	client->counters.wire_bytes += (size_t)n;
+	note_time(client);
 	keepalive_heard(&client->keepalive);
 	return consume(client);
 }

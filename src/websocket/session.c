@@ -176,12 +176,13 @@ static int grant(struct session *session, size_t waiting, size_t *ret_window)
 	return 0;
 }
 
-/* Decodes frames from `*at` as far as they go, or there is memory. */
-static int decode(struct session *session, uint8_t *data, size_t size, uint64_t time_ns, size_t *at,
-		  enum inbox_stop *ret_stop)
+/* Decodes frames from `*at` up to `end`, as far as they go, or there is memory. */
+static int decode(struct session *session, const struct session_input *input, size_t end,
+		  size_t *at, enum inbox_stop *ret_stop)
 {
 	struct message_batch batch = {
-		.time_ns = time_ns,
+		.time_ns = input->time_ns,
+		.kernel_time = input->kernel_time,
 		.source = session->options.source,
 		.connection = session->options.connection,
 		.lane = session->options.lane,
@@ -191,7 +192,7 @@ static int decode(struct session *session, uint8_t *data, size_t size, uint64_t 
 
 	do {
 		batch.count = 0;
-		r = inbox_decode(&session->inbox, data + *at, size - *at, &batch, &result);
+		r = inbox_decode(&session->inbox, input->data + *at, end - *at, &batch, &result);
 		if (r < 0)
 			return r;
 		*at += result.used;
@@ -216,19 +217,18 @@ static int retire(struct session *session)
 	return say_close(session, &close, SESSION_CLOSING);
 }
 
-static int take_frames(struct session *session, uint8_t *free, uint8_t *data, size_t size,
-		       uint64_t time_ns, size_t *at)
+static int take_frames(struct session *session, const struct session_input *input, size_t *at)
 {
 	enum inbox_stop stop;
 
-	inbox_reset(&session->inbox, free, 0);
+	inbox_reset(&session->inbox, input->free, 0);
 	for (int i = 0; i < GRANTS_PER_TURN; i++) {
-		size_t waiting = size - *at, window = waiting;
+		size_t waiting = input->size - *at, window = waiting;
 		int r = session_is_compressed(session) ? grant(session, waiting, &window) : 0;
 
 		if (r != 0)
 			return r;
-		r = decode(session, data, *at + window, time_ns, at, &stop);
+		r = decode(session, input, *at + window, at, &stop);
 		if (r >= 0)
 			r = session->options.handler->flush(session->options.data);
 		if (r >= 0)
@@ -263,8 +263,7 @@ static int open_up(struct session *session, uint64_t time_ns)
 }
 
 /* The answer to the request. `*at` is the size of its head once it is accepted. */
-static int upgrade(struct session *session, const uint8_t *data, size_t size, uint64_t time_ns,
-		   size_t *at)
+static int upgrade(struct session *session, const struct session_input *input, size_t *at)
 {
 	char accept[HANDSHAKE_ACCEPT_SIZE];
 	struct handshake_expected expected = {
@@ -272,13 +271,13 @@ static int upgrade(struct session *session, const uint8_t *data, size_t size, ui
 		.subprotocols = session->options.request->subprotocols,
 		.subprotocol_count = session->options.request->subprotocol_count,
 		.compression = session->options.compression,
-		.now_ns = time_ns,
+		.now_ns = input->time_ns,
 	};
 	ssize_t head;
 
 	handshake_accept(session->key, accept);
-	head = handshake_read_response((const char *)data, size, &expected, &session->end.response,
-				       &session->end.handshake_error);
+	head = handshake_read_response((const char *)input->data, input->size, &expected,
+				       &session->end.response, &session->end.handshake_error);
 	if (head < 0) {
 		session->end.kind = CLIENT_REFUSED;
 		session->state = SESSION_REFUSED;
@@ -286,22 +285,21 @@ static int upgrade(struct session *session, const uint8_t *data, size_t size, ui
 	if (head <= 0)
 		return 0;
 	*at = (size_t)head;
-	return open_up(session, time_ns);
+	return open_up(session, input->time_ns);
 }
 
-int session_take(struct session *session, uint8_t *free, uint8_t *data, size_t size,
-		 uint64_t time_ns, size_t *ret_used)
+int session_take(struct session *session, const struct session_input *input, size_t *ret_used)
 {
 	size_t at = 0;
 	int r = 0;
 
 	if (session->state == SESSION_UPGRADING)
-		r = upgrade(session, data, size, time_ns, &at);
+		r = upgrade(session, input, &at);
 	if (r >= 0 && (session->state == SESSION_OPEN || session->state == SESSION_CLOSING))
-		r = take_frames(session, free, data, size, time_ns, &at);
+		r = take_frames(session, input, &at);
 	if (r < 0)
 		return r;
-	*ret_used = session->state >= SESSION_OVER ? size : at;
+	*ret_used = session->state >= SESSION_OVER ? input->size : at;
 	return r;
 }
 

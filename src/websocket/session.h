@@ -60,11 +60,18 @@ enum {
 #define SESSION_ROOM_MIN 512 /* a header and a control frame, and as much again to unpack */
 
 /* Received bytes, all that are there: those that were not used before, and new ones behind them.
- * `time_ns` is when they came. Payloads are moved down to `free`, which is `data` or before it.
- * Returns 0, or one of the above: then nothing new need have come before the next call. Errors of
- * the handler, −ENOMEM, −ENOBUFS. `*ret_used` is how many bytes need not be shown again. */
-int session_take(struct session *session, uint8_t *free, uint8_t *data, size_t size,
-		 uint64_t time_ns, size_t *ret_used);
+ * Payloads are moved down to `free`, which is `data` or before it. */
+struct session_input {
+	uint8_t *free, *data;
+	size_t size;
+	uint64_t time_ns; /* when they came, since 1970 */
+	bool kernel_time; /* the kernel says so */
+};
+
+/* Takes them. Returns 0, or one of the above: then nothing new need have come before the next call.
+ * Errors of the handler, −ENOMEM, −ENOBUFS. `*ret_used` is how many bytes need not be shown again.
+ */
+int session_take(struct session *session, const struct session_input *input, size_t *ret_used);
 
 /* Adds a message to what waits to be sent, compressed where that was agreed on and worth it.
  * Text must be UTF-8. −ENOTCONN: not open. −ENOBUFS: too

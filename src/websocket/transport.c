@@ -8,6 +8,7 @@
  */
 #include "websocket/transport.h"
 
+#include "base/clock.h"
 #include "base/macro.h"
 #include "websocket/dial.h"
 #include "websocket/dial_error.h"
@@ -17,6 +18,7 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -25,6 +27,7 @@ struct transport {
 	CURL *easy;
 	struct dial *dial;
 	int fd;
+	uint64_t time_ns;	   /* of what was received last, 0: not known */
 	struct transport_tls *tls; /* NULL: the bytes are those on the socket */
 	transport_dialled *dialled;
 	void *data;
@@ -50,8 +53,10 @@ static CURLcode take_up(struct transport *transport)
 	if (code != CURLE_OK || fd == CURL_SOCKET_BAD)
 		return CURLE_COULDNT_CONNECT;
 	transport->fd = (int)fd;
-	if (!is_encrypted(&transport->options))
+	if (!is_encrypted(&transport->options)) {
+		setsockopt(transport->fd, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int));
 		return CURLE_OK;
+	}
 	transport->tls = transport_tls_new(transport->easy, transport->fd, transport->trace.words);
 	return transport->tls ? CURLE_OK : CURLE_OUT_OF_MEMORY;
 }
@@ -133,11 +138,39 @@ static ssize_t result(ssize_t n)
 	return errno == EINTR || errno == EWOULDBLOCK ? -EAGAIN : -errno;
 }
 
+/* recvmsg(2), with when it came (SO_TIMESTAMPNS, socket(7)). */
+static ssize_t receive_plain(struct transport *transport, void *data, size_t size)
+{
+	char control[CMSG_SPACE(sizeof(struct timespec))];
+	struct iovec place = {.iov_base = data, .iov_len = size};
+	struct msghdr message = {
+		.msg_iov = &place,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(transport->fd, &message, MSG_DONTWAIT);
+	struct cmsghdr *header = n > 0 ? CMSG_FIRSTHDR(&message) : NULL;
+	struct timespec time;
+
+	transport->time_ns = 0;
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
+		memcpy(&time, CMSG_DATA(header), sizeof(time));
+		transport->time_ns = (uint64_t)time.tv_sec * NS_PER_S + (uint64_t)time.tv_nsec;
+	}
+	return n;
+}
+
 ssize_t transport_receive(struct transport *transport, void *data, size_t size)
 {
 	if (transport->tls)
 		return transport_tls_receive(transport->tls, data, size);
-	return result(recv(transport->fd, data, size, MSG_DONTWAIT));
+	return result(receive_plain(transport, data, size));
+}
+
+uint64_t transport_time_ns(const struct transport *transport)
+{
+	return transport->time_ns;
 }
 
 ssize_t transport_send(struct transport *transport, const void *data, size_t size)

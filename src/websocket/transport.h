@@ -85,6 +85,10 @@ uint64_t transport_again_ns(const struct transport *transport, bool read, bool w
 ssize_t transport_receive(struct transport *transport, void *data, size_t size);
 ssize_t transport_send(struct transport *transport, const void *data, size_t size);
 
+/* When the last bytes that were received came to this machine, as the kernel says, since 1970; 0:
+ * it does not say, as of Unix sockets, or of what came encrypted. */
+uint64_t transport_time_ns(const struct transport *transport);
+
 /* Nothing will be sent any more: the other side sees the end of the stream. */
 void transport_finish(struct transport *transport);
 

@@ -1,5 +1,5 @@
-/* A connection's protocol from bytes alone: the handshake, messages, pings, and what is sent in each
- * state.
+/* A connection's protocol from bytes alone: the handshake, messages, pings, and what is sent in
+ * each state.
  * --wrap: none. */
 #include "test_session_support.h"
 

@@ -14,10 +14,10 @@ static void begin_open(struct user *user, const struct session_options *options)
 	assert_heard(user, "opened\n");
 }
 
-static const uint16_t good_codes[] = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011,
-				      1012, 1013, 1014, 3000, 3999, 4000, 4999};
-static const uint16_t bad_codes[] = {0,	   1,	 999,  1004, 1005, 1006, 1015,
-				     1016, 2000, 2999, 5000, 65535};
+static const uint16_t good_codes[] = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010,
+				      1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999};
+static const uint16_t bad_codes[] = {0,	   1,	 999,  1004, 1005, 1006,
+				     1015, 1016, 2000, 2999, 5000, 65535};
 
 static void receive_close(struct user *user, uint16_t code, const char *reason)
 {
@@ -118,8 +118,8 @@ static void test_long_reasons(void **state)
 			while (strlen(reason) < 150)
 				strcat(reason, characters[length - 1]);
 			begin_open(&user, &plain);
-			assert_int_equal(
-				session_close(user.session, 1000, reason, strlen(reason)), 0);
+			assert_int_equal(session_close(user.session, 1000, reason, strlen(reason)),
+					 0);
 			snprintf(expected, sizeof(expected), "close 1000 %.*s\n", (int)kept,
 				 reason);
 			assert_said(&user, expected);
@@ -204,13 +204,11 @@ static void test_violations(void **state)
 		begin_open(&user, &limits);
 		receive(&user, "\x81\x02ok", 4);
 		for (size_t at = 0; at < size; at += i % 2 ? size : 1)
-			assert_int_equal(receive(&user, violations[which].stream + at,
-						 i % 2 ? size : 1),
-					 0);
+			assert_int_equal(
+				receive(&user, violations[which].stream + at, i % 2 ? size : 1), 0);
 		assert_int_equal(session_state(user.session), SESSION_OVER);
 		assert_int_equal(session_end(user.session)->kind, CLIENT_VIOLATED);
-		assert_int_equal(session_end(user.session)->violation,
-				 violations[which].violation);
+		assert_int_equal(session_end(user.session)->violation, violations[which].violation);
 		receive(&user, "\x81\x02no\x89\x00", 6);
 		assert_heard(&user, "text ok\n");
 		assert_int_equal(session_end(user.session)->cut, violations[which].cut);
@@ -313,8 +311,8 @@ static void test_there_is_always_room_for_a_close(void **state)
 		receive_frame(&user, 0x89, "x", 1);
 		memset(reason, 'x', sizeof(reason));
 		if (who == 0)
-			assert_int_equal(
-				session_close(user.session, 1001, reason, sizeof(reason)), 0);
+			assert_int_equal(session_close(user.session, 1001, reason, sizeof(reason)),
+					 0);
 		else if (who == 1)
 			receive_close(&user, 1001, "");
 		else

@@ -135,7 +135,8 @@ static void write_conversation(struct buffer *stream, struct buffer *expected)
 	buffer_init(&message, KIB(64));
 	for (int i = 0; i < 20; i++) {
 		char words[200];
-		size_t size = (size_t)snprintf(words, sizeof(words), "%d gr\xc3\xbc\xc3\x9f %s", i, text);
+		size_t size =
+			(size_t)snprintf(words, sizeof(words), "%d gr\xc3\xbc\xc3\x9f %s", i, text);
 
 		message.size = 0;
 		note(expected, "text", words, size);
@@ -279,8 +280,7 @@ static void test_limits_of_compressed_messages(void **state)
 		user_begin(&user, &limits);
 		user_open(&user, DEFLATE);
 		receive_frame(&user, 0xc2, message.data, message.size);
-		assert_int_equal(session_end(user.session)->violation,
-				 violations[which]);
+		assert_int_equal(session_end(user.session)->violation, violations[which]);
 		assert_int_equal(session_state(user.session),
 				 which == 0 ? SESSION_OPEN : SESSION_OVER);
 		assert_said(&user, which == 0 ? "" : "close 1009\n");

@@ -98,7 +98,11 @@ static void answer(struct session *session)
 		 accept);
 	assert_int_equal(session_sent(session, output->size), 0);
 	while (session_state(session) == SESSION_UPGRADING)
-		assert_true(session_take(session, (uint8_t *)head, (uint8_t *)head, strlen(head), 1,
+		assert_true(session_take(session,
+					 &(struct session_input){.free = (uint8_t *)head,
+								 .data = (uint8_t *)head,
+								 .size = strlen(head),
+								 .time_ns = 1},
 					 &used) >= 0);
 	assert_int_equal(used, strlen(head));
 	assert_int_equal(session_state(session), SESSION_OPEN);
@@ -183,7 +187,10 @@ static void play(struct session *session, struct owner *owner, const struct buff
 			fill += more;
 		}
 		owner->turn = 0;
-		r = session_take(session, data, data, fill, 1, &used);
+		r = session_take(session,
+				 &(struct session_input){
+					 .free = data, .data = data, .size = fill, .time_ns = 1},
+				 &used);
 		assert_true(r >= 0);
 		if (r == SESSION_STALLED)
 			assert_int_equal(owner->room, 0);

@@ -19,8 +19,7 @@
 #define LOG_MAX MIB(64)
 #define TIME_NS 12345
 
-#define UPGRADED                                                                                   \
-	"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+#define UPGRADED "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 #define DEFLATE "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
 struct user {
@@ -161,7 +160,8 @@ static inline void user_end(struct user *user)
 	free(user->memory);
 }
 
-/* Received bytes, which stand at the end of what was allocated. Returns what session_take() does. */
+/* Received bytes, which stand at the end of what was allocated. Returns what session_take() does.
+ */
 static inline int receive(struct user *user, const void *data, size_t size)
 {
 	uint8_t *end = user->memory + SCRATCH + RECEIVE_MAX, *at = end - user->fill - size;
@@ -171,7 +171,12 @@ static inline int receive(struct user *user, const void *data, size_t size)
 	memmove(at, end - user->fill, user->fill);
 	if (size > 0)
 		memcpy(end - size, data, size);
-	r = session_take(user->session, at - SCRATCH, at, user->fill + size, TIME_NS, &used);
+	r = session_take(user->session,
+			 &(struct session_input){.free = at - SCRATCH,
+						 .data = at,
+						 .size = user->fill + size,
+						 .time_ns = TIME_NS},
+			 &used);
 	if (r < 0)
 		return r;
 	assert_true(used <= user->fill + size);
@@ -189,9 +194,9 @@ static inline void write_answer(struct user *user, const char *lines, struct buf
 	assert_non_null(key);
 	memcpy(text, key + 6, HANDSHAKE_KEY_SIZE - 1);
 	handshake_accept(text, accept);
-	assert_int_equal(buffer_appendf(to, UPGRADED "Sec-WebSocket-Accept: %s\r\n%s\r\n", accept,
-					lines),
-			 0);
+	assert_int_equal(
+		buffer_appendf(to, UPGRADED "Sec-WebSocket-Accept: %s\r\n%s\r\n", accept, lines),
+		0);
 }
 
 /* The request is sent, and granted. */
