@@ -250,8 +250,8 @@ def test_several_blocks(weir, serve):
         blocks += packer.flush(number % 2 and packed.zlib.Z_SYNC_FLUSH or packed.zlib.Z_BLOCK)
     blocks += packer.flush(packed.zlib.Z_SYNC_FLUSH)
     payload = b"".join(b"block %d " % number for number in range(50))
-    exactly(weir, serve, message(TEXT, blocks[:-4]) + packed.fragments(TEXT, stored(b"x") + EMPTY, 2),
-            [(TEXT, payload), (TEXT, b"x")])
+    data = message(TEXT, blocks[:-4]) + packed.fragments(TEXT, stored(b"x") + EMPTY, 2)
+    exactly(weir, serve, data, [(TEXT, payload), (TEXT, b"x")])
 
 
 def test_limits_are_exact(weir, serve):

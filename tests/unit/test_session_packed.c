@@ -87,7 +87,7 @@ static void answer(struct session *session)
 	static const char field[] = "Sec-WebSocket-Key: ";
 	char accept[HANDSHAKE_ACCEPT_SIZE], key[HANDSHAKE_KEY_SIZE] = "", head[512];
 	const char *at = memmem(output->data, output->size, field, strlen(field));
-	size_t used;
+	size_t used = 0;
 
 	assert_non_null(at);
 	memcpy(key, at + strlen(field), sizeof(key) - 1);

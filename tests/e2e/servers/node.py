@@ -26,7 +26,8 @@ class NodeServer:
         name.with_suffix(".json").write_text(json.dumps(plan.steps))
         name.with_suffix(".bytes").write_bytes(plan.block)
         self._process = subprocess.Popen(
-            [_node(), HERE / "node.js", name, json.dumps(_options(deflate))], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [_node(), HERE / "node.js", name, json.dumps(_options(deflate))],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True, env={**os.environ, "NODE_PATH": ":".join(MODULES)})
         self.url = json.loads(self._process.stdout.readline())["url"]
         self._thread = threading.Thread(target=self._listen, daemon=True)
