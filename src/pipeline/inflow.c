@@ -41,9 +41,12 @@ _Static_assert(SPOOL_ROOM_MIN >= SESSION_ROOM_MIN, "a session can go on with any
 static size_t on_room(void *data)
 {
 	struct weir_capture *capture = data;
-	uint64_t reserved = capture->intake ? intake_reserved(capture->intake) : 0;
-	size_t room = spool_room(capture->spool, reserved);
+	uint64_t reserved = 0;
+	size_t room;
 
+	if (capture->intake && capture->options.disk_max > 0)
+		reserved = intake_reserved(capture->intake);
+	room = spool_room(capture->spool, reserved);
 	if (room == 0)
 		room = make_room(capture, reserved);
 	capture->stats.blocked = room == 0;

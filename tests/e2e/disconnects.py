@@ -70,11 +70,11 @@ class Compressor:
 class Disconnecter:
     """`count` disconnects; then one connection that stays. `weir` is set when the process runs."""
 
-    def __init__(self, seed, count):
+    def __init__(self, seed, count, tls=None):
         self.weir, self.visits, self.held = None, [], []
         self._seed, self._count, self._numbers = seed, count, itertools.count()
         self._looks = (count // 4, count)
-        self.server = HostileServer(self._script)
+        self.server = HostileServer(self._script, tls=tls)
 
     def _script(self, connection):
         visit = Visit(next(self._numbers))
@@ -101,7 +101,7 @@ class Disconnecter:
         begin, end = self.held
         assert end.descriptors == begin.descriptors, self.held
         assert end.mappings <= begin.mappings + 6, self.held
-        assert SANITIZED or end.memory <= begin.memory + (4 << 20), self.held
+        assert SANITIZED or end.memory <= begin.memory + (2 << 20), self.held
 
 
 class Disconnect:
@@ -262,12 +262,12 @@ class Account:
         self.messages += len(payloads)
 
 
-def disconnect(weir, place, seed, count, limit):
+def disconnect(weir, place, seed, count, limit, options=(), tls=None):
     """One capture that is disconnected `count` times. Returns what is known of it."""
-    disconnecter, spool = Disconnecter(seed, count), place.root / "spool"
+    disconnecter, spool = Disconnecter(seed, count, tls), place.root / "spool"
     disconnecter.weir = weir.start_capture(
         disconnecter.server.url, "--keep", "--spool", spool, "--reconnect", "--retry-wait-max",
-        "1ms", "--status", "json", "--segment-age", "0", "--segment-size", "1MiB")
+        "1ms", "--status", "json", "--segment-age", "0", "--segment-size", "1MiB", *options)
     try:
         wait_until_stays(disconnecter, count, limit)
         disconnecter.weir.signal()

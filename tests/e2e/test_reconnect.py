@@ -382,3 +382,7 @@ def test_what_a_server_says_is_said_on_one_line(weir, serve):
 @pytest.mark.parametrize("seed", range(2))
 def test_disconnects_at_random_points(weir, place, seed):
     disconnect(weir, place, seed, 100, LIMIT)
+
+
+def test_disconnects_at_random_points_of_tls(weir, place, authority):
+    disconnect(weir, place, 0, 100, LIMIT, ["--cacert", authority.path], authority.context())
