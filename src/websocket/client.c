@@ -343,7 +343,7 @@ static int on_opened(void *data, uint64_t time_ns)
 	loop_timer_clear(client->loop, &client->timer);
 	keepalive_begin(&client->keepalive, &options->liveness);
 	r = options->handler->opened(options->data, time_ns);
-	if (r < 0)
+	if (r < 0 || session_state(client->session) != SESSION_OPEN)
 		return r;
 	return follow_opening(client, options->script
 					      ? opening_begin(&client->opening, options->script)
