@@ -164,6 +164,46 @@ static void test_what_comes_behind_our_close_is_dropped(void **state)
 	user_end(&user);
 }
 
+/* Going gently: what is under way is taken, and answered no more. */
+static void test_retiring(void **state)
+{
+	struct user user;
+
+	(void)state;
+	begin_open(&user, &plain);
+	receive_frame(&user, 0x01, "wh", 2);
+	assert_int_equal(session_retire(user.session, 1001), 0);
+	assert_int_equal(session_state(user.session), SESSION_OPEN);
+	receive_frame(&user, 0x80, "ole", 3);
+	assert_int_equal(session_state(user.session), SESSION_CLOSING);
+	assert_true(session_is_taking(user.session));
+	receive(&user, "\x81\x02me\x89\x00\x82\x00\x88\x02\x03\xe8\x81\x02no", 16);
+	assert_heard(&user, "text whole\ntext me\nbinary\n");
+	assert_int_equal(session_state(user.session), SESSION_OVER);
+	assert_int_equal(session_end(user.session)->kind, CLIENT_CLOSED);
+	assert_false(session_end(user.session)->cut);
+	assert_said(&user, "close 1001\n");
+	user_end(&user);
+}
+
+static void test_retiring_ends_with_a_close_of_our_own(void **state)
+{
+	struct user user;
+
+	(void)state;
+	begin_open(&user, &plain);
+	assert_int_equal(session_retire(user.session, 1001), 0);
+	receive_frame(&user, 0x01, "not wh", 6);
+	assert_int_equal(session_close(user.session, 1000, NULL, 0), 0);
+	assert_false(session_is_taking(user.session));
+	receive_frame(&user, 0x80, "ole", 3);
+	assert_heard(&user, "");
+	assert_true(session_end(user.session)->cut);
+	assert_int_equal(session_end(user.session)->cut_bytes, 6);
+	assert_said(&user, "close 1001\n");
+	user_end(&user);
+}
+
 static const struct {
 	const char *stream;
 	size_t size;
@@ -336,6 +376,8 @@ int main(void)
 		cmocka_unit_test(test_long_reasons),
 		cmocka_unit_test(test_the_longest_reason_that_is_received),
 		cmocka_unit_test(test_what_comes_behind_our_close_is_dropped),
+		cmocka_unit_test(test_retiring),
+		cmocka_unit_test(test_retiring_ends_with_a_close_of_our_own),
 		cmocka_unit_test(test_violations),
 		cmocka_unit_test(test_a_violation_behind_our_close),
 		cmocka_unit_test(test_a_stream_that_stops),

@@ -90,14 +90,14 @@ static inline int user_pieces(void *data, struct message_batch *batch)
 	struct user *user = data;
 	int r = 0;
 
-	assert_int_equal(session_state(user->session), SESSION_OPEN);
+	assert_true(session_is_taking(user->session));
 	assert_in_range(batch->count, 1, MESSAGE_BATCH_MAX);
 	assert_int_equal(batch->time_ns, TIME_NS);
 	assert_int_equal(batch->source, 7);
 	assert_int_equal(batch->connection, 8);
 	assert_int_equal(batch->lane, 9);
 	for (size_t i = 0; r == 0 && i < batch->count; i++)
-		if (session_state(user->session) == SESSION_OPEN)
+		if (session_is_taking(user->session))
 			r = user_piece(user, &batch->pieces[i]);
 	return r;
 }
