@@ -6,6 +6,7 @@
 #include "spool/spool.h"
 #include "websocket/client.h"
 #include "websocket/script.h"
+#include "websocket/session.h"
 
 #include <weir.h>
 
@@ -295,6 +296,93 @@ static void test_a_script(void **state)
 	fail_in_turn(live_with_a_script);
 }
 
+static int nothing(void *data)
+{
+	(void)data;
+	return 0;
+}
+
+static int no_event(void *data, uint64_t time_ns)
+{
+	(void)data;
+	(void)time_ns;
+	return 0;
+}
+
+static size_t much_room(void *data)
+{
+	(void)data;
+	return SIZE_MAX;
+}
+
+static int no_pieces(void *data, struct message_batch *batch_of_pieces)
+{
+	(void)data;
+	(void)batch_of_pieces;
+	return 0;
+}
+
+static const struct session_handler session_handler = {
+	.opened = no_event, .room = much_room, .pieces = no_pieces, .flush = nothing};
+
+static int show_session(struct session *session, const void *data, size_t size)
+{
+	size_t used;
+
+	memcpy(memory, data, size);
+	return session_take(session, memory, memory, size, 1, &used);
+}
+
+static int grant(struct session *session)
+{
+	const struct buffer *output = session_output(session);
+	const char *at = memmem(output->data, output->size, "-Key: ", 6);
+	char key[HANDSHAKE_KEY_SIZE] = {0}, accept[HANDSHAKE_ACCEPT_SIZE], answer[400];
+	int size;
+
+	assert_non_null(at);
+	memcpy(key, at + 6, sizeof(key) - 1);
+	handshake_accept(key, accept);
+	size = snprintf(answer, sizeof(answer),
+			"HTTP/1.1 101 x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+			"Sec-WebSocket-Extensions: permessage-deflate\r\n"
+			"Sec-WebSocket-Accept: %s\r\n\r\n",
+			accept);
+	return show_session(session, answer, (size_t)size);
+}
+
+static int live_with_a_session(void)
+{
+	static const uint8_t heard[] = {0xc1, 7,    0xf2, 0x48, 0xcd, 0xc9,
+					0xc9, 0x07, 0x00, 0x89, 1,    'p'};
+	static char host[] = "a", target[] = "/", text[1000];
+	static const struct url url = {.host_header = host, .target = target};
+	static const struct handshake_request_options request = {0};
+	static const struct extension_offer offer = {0};
+	const struct session_options session_options = {.url = &url,
+							.request = &request,
+							.compression = &offer,
+							.handler = &session_handler};
+	CLEANUP(session_free) struct session *session = NULL;
+	int r = session_new(&session_options, &session);
+
+	if (r >= 0)
+		r = grant(session);
+	if (r >= 0)
+		r = session_send(session, MESSAGE_TEXT, text, sizeof(text));
+	if (r >= 0)
+		r = session_send(session, MESSAGE_TEXT, text, 63);
+	if (r >= 0)
+		r = show_session(session, heard, sizeof(heard));
+	return r < 0 ? r : session_close(session, 1000, NULL, 0);
+}
+
+static void test_a_session(void **state)
+{
+	(void)state;
+	fail_in_turn(live_with_a_session);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +390,7 @@ int main(void)
 		TEST_IN_SCRATCH(test_a_spool_that_is_opened_again),
 		TEST_IN_SCRATCH(test_a_spool_of_our_own),
 		TEST_IN_SCRATCH(test_a_client),
+		TEST_IN_SCRATCH(test_a_session),
 		TEST_IN_SCRATCH(test_a_script),
 		TEST_IN_SCRATCH(test_a_capture),
 	};
