@@ -275,7 +275,10 @@ static int show(struct talker *talker, size_t *fill, const uint8_t *data, size_t
 	memcpy(at + *fill, data, size);
 	*fill += size;
 	do {
-		r = session_take(talker->session, memory, at, *fill, 1, &used);
+		r = session_take(talker->session,
+				 &(struct session_input){
+					 .free = memory, .data = at, .size = *fill, .time_ns = 1},
+				 &used);
 		check(r != SESSION_STALLED || talker->is_refused);
 		send_all(talker);
 		if (r < 0)

@@ -330,7 +330,10 @@ static int show_session(struct session *session, const void *data, size_t size)
 	size_t used;
 
 	memcpy(memory, data, size);
-	return session_take(session, memory, memory, size, 1, &used);
+	return session_take(
+		session,
+		&(struct session_input){.free = memory, .data = memory, .size = size, .time_ns = 1},
+		&used);
 }
 
 static int grant(struct session *session)
