@@ -156,6 +156,16 @@ static void set_hangup(struct fault *fault, const char *url, const struct client
 			  : "");
 }
 
+static void set_opening(struct fault *fault, const char *url, const struct client_end *end)
+{
+	if (end->error == -ECONNREFUSED)
+		fault_set(fault, WEIR_BROKEN,
+			  "%s closed the connection with code %u before the script was through: %s",
+			  url, end->close_code, end->detail);
+	else
+		fault_set(fault, WEIR_BROKEN, "%s was left again: %s", url, end->detail);
+}
+
 static void set_connection(struct fault *fault, const char *url, const struct client_end *end)
 {
 	switch (end->kind) {
@@ -188,7 +198,7 @@ static void set_connection(struct fault *fault, const char *url, const struct cl
 		return fault_set(fault, WEIR_NOT_CONNECTED, "cannot connect to %s: %s", url,
 				 end->detail);
 	case CLIENT_OPENING:
-		return fault_set(fault, WEIR_BROKEN, "%s was left again: %s", url, end->detail);
+		return set_opening(fault, url, end);
 	case CLIENT_LOST:
 		return set_lost(fault, url, end);
 	case CLIENT_CLOSED:

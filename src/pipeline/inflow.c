@@ -185,6 +185,26 @@ static int on_opened(void *data, const struct source_place *place, uint64_t time
 	return 0;
 }
 
+static enum format_loss loss_of(const struct client_end *end)
+{
+	switch (end->kind) {
+	case CLIENT_LOST:
+		return end->error == 0 ? FORMAT_LOSS_ENDED : FORMAT_LOSS_BROKEN;
+	case CLIENT_VIOLATED:
+		return FORMAT_LOSS_VIOLATED;
+	case CLIENT_SILENT:
+		return FORMAT_LOSS_SILENT;
+	case CLIENT_IDLE:
+		return FORMAT_LOSS_IDLE;
+	case CLIENT_CLOSE_TIMEOUT:
+		return FORMAT_LOSS_UNANSWERED;
+	case CLIENT_OPENING:
+		return FORMAT_LOSS_OPENING;
+	default:
+		return FORMAT_LOSS_CLOSED;
+	}
+}
+
 /* What had come of a message that is torn off now does not count. Returns its size, as far as it is
  * known here. One that began behind a limit was never asked for. */
 static int drop_open_message(struct weir_capture *capture, const struct source_place *place,
@@ -193,7 +213,7 @@ static int drop_open_message(struct weir_capture *capture, const struct source_p
 	bool cut = end->cut && (spool_in_message(capture->spool) || !limit_reached(capture));
 	uint16_t code = end->close_code ? end->close_code : CLOSE_MISSING;
 
-	event->flags = cut ? FORMAT_FLAG_CUT : 0;
+	event->flags = (uint8_t)(FORMAT_FLAG_LOSS(loss_of(end)) | (cut ? FORMAT_FLAG_CUT : 0));
 	event->value = FORMAT_DISCONNECTED_VALUE(code, cut ? end->cut_bytes : 0);
 	if (cut)
 		capture->stats.cut_bytes += end->cut_bytes;

@@ -37,6 +37,20 @@ enum format_flag {
 	FORMAT_FLAG_SEQUENCE = 4,    /* of FORMAT_GAP: there is a hole in the server's numbers */
 };
 
+/* How a connection ended: bits 4 to 7 of the flags of FORMAT_DISCONNECTED. */
+enum format_loss {
+	FORMAT_LOSS_CLOSED = 0,	    /* both sides said Close */
+	FORMAT_LOSS_ENDED = 1,	    /* the stream ended without a Close */
+	FORMAT_LOSS_BROKEN = 2,	    /* it broke */
+	FORMAT_LOSS_VIOLATED = 3,   /* the server broke the protocol, or a limit of ours */
+	FORMAT_LOSS_SILENT = 4,	    /* no answer to a ping */
+	FORMAT_LOSS_IDLE = 5,	    /* no messages */
+	FORMAT_LOSS_UNANSWERED = 6, /* our Close was not answered in time */
+	FORMAT_LOSS_OPENING = 7,    /* what was said first had not the answer that it wants */
+};
+
+#define FORMAT_FLAG_LOSS(loss) ((uint8_t)((unsigned)(loss) << 4))
+
 #define FORMAT_OFFSET_MAX ((UINT64_C(1) << 48) - 1)
 
 /* The value of a FORMAT_DISCONNECTED: the close code, and what came of a message torn off. */

@@ -107,12 +107,18 @@ static void clear_timers(struct client *client)
 /* What the end is by: where the opening failed, that, and not how the server took it. */
 static void complete_end(const struct client *client, struct client_end *end)
 {
+	char reason[CLOSE_REASON_MAX + 1];
+
 	if (!client->opening_failed)
 		return;
+	snprintf(reason, sizeof(reason), "%s", end->detail); /* the server's, if it gave one */
 	end->kind = CLIENT_OPENING;
 	end->error = client->opening_error;
 	printable_copy(end->detail, sizeof(end->detail), client->opening_detail,
 		       strlen(client->opening_detail));
+	if (*reason)
+		snprintf(end->detail + strlen(end->detail),
+			 sizeof(end->detail) - strlen(end->detail), "; it says: %s", reason);
 }
 
 static int finish(struct client *client)
@@ -152,10 +158,20 @@ static int write_out(struct client *client)
 	return r;
 }
 
+static void note_opening(struct client *client, int error)
+{
+	client->opening_failed = true;
+	client->opening_error = error;
+	opening_describe(&client->opening, client->opening_detail);
+}
+
 /* Nothing more is said; and nothing more is taken, unless the connection retires. */
 static void begin_closing(struct client *client)
 {
 	keepalive_end(&client->keepalive);
+	/* A server that closes before it gave the answer which is waited for has refused it. */
+	if (client->opening.run && session_end(client->session)->close_code)
+		note_opening(client, -ECONNREFUSED);
 	opening_done(&client->opening);
 	if (client->closing || session_is_taking(client->session))
 		return;
@@ -292,9 +308,7 @@ static int on_keepalive(void *data, enum liveness_action action)
 /* The server did not play its part: it is told that this is the end. */
 static int fail_opening(struct client *client, int error)
 {
-	client->opening_failed = true;
-	client->opening_error = error;
-	opening_describe(&client->opening, client->opening_detail);
+	note_opening(client, error);
 	return session_close(client->session, CLOSE_NORMAL, NULL, 0);
 }
 

@@ -38,6 +38,7 @@ bool client_end_is_passing(const struct client_end *end)
 {
 	switch (end->kind) {
 	case CLIENT_CLOSED:
+	case CLIENT_OPENING:
 		return close_is_passing(end->close_code);
 	case CLIENT_REFUSED:
 		return end->handshake_error == HANDSHAKE_STATUS &&
@@ -51,7 +52,6 @@ bool client_end_is_passing(const struct client_end *end)
 	case CLIENT_HANGUP:
 	case CLIENT_SILENT:
 	case CLIENT_IDLE:
-	case CLIENT_OPENING:
 	case CLIENT_UNPREPARED:
 		return true;
 	}

@@ -16,7 +16,10 @@ HEADER = struct.Struct("<8sHHHBBQQ28sI")
 ENTRY = struct.Struct("<QQQBBHI")
 TEXT, BINARY, CONNECTED, DISCONNECTED, GAP, RECONNECTED = 1, 2, 16, 17, 18, 19
 FLAG_CUT, FLAG_KERNEL_TIME, FLAG_SEQUENCE = 1, 2, 4
-FLAGS = {TEXT: FLAG_KERNEL_TIME, BINARY: FLAG_KERNEL_TIME, CONNECTED: 0, DISCONNECTED: FLAG_CUT,
+BITS_LOSS = 0x70
+CLOSED, ENDED, BROKEN, VIOLATED, SILENT, IDLE, UNANSWERED, OPENING = range(8)
+FLAGS = {TEXT: FLAG_KERNEL_TIME, BINARY: FLAG_KERNEL_TIME, CONNECTED: 0,
+         DISCONNECTED: FLAG_CUT | BITS_LOSS,
          GAP: FLAG_SEQUENCE, RECONNECTED: 0}
 
 
@@ -46,6 +49,11 @@ class Record:
     @property
     def close_code(self):
         return self.value & 0xFFFF
+
+    @property
+    def loss(self):
+        """How a connection ended: CLOSED and so on."""
+        return self.flags >> 4
 
     @property
     def cut(self):
