@@ -149,7 +149,7 @@ struct weir_source {
 	bool reconnect;		    /* after every end that another attempt may change */
 	uint64_t retry_first_ns;    /* the first wait is at most this (1 s), twice that the next */
 	uint64_t retry_max_ns;	    /* and so on, up to this (60 s); drawn evenly from 0 */
-	uint64_t retry_attempts;    /* give up after so many failures in a row (no limit) */
+	uint64_t retry_attempts;    /* give up when so many in a row have failed (no limit) */
 	uint64_t retry_time_ns;	    /* or after so long without a message (no limit) */
 	uint64_t connection_age_ns; /* a connection is replaced by a new one at this age (never) */
 

@@ -123,7 +123,7 @@ static void add_connection(struct table *table, struct capture_options *options)
 		{"retry-wait-max", ARGUMENT_TIME, &s->retry_max_ns, "TIME",
 		 "wait at most so long before it (60s); the waits double up to this"},
 		{"retry-attempts", ARGUMENT_COUNT, &s->retry_attempts, "N",
-		 "give up after N failures in a row (0: never)"},
+		 "give up when N attempts in a row have failed (0: never)"},
 		{"retry-time", ARGUMENT_TIME, &s->retry_time_ns, "TIME",
 		 "or after TIME without a message (0: never)"},
 		{"max-connection-age", ARGUMENT_TIME, &s->connection_age_ns, "TIME",

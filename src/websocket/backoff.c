@@ -42,7 +42,7 @@ uint64_t backoff_fail(struct backoff *backoff, uint64_t now_ns, uint64_t random,
 		backoff->since_ns = now_ns;
 	backoff->failures++;
 	wait_ns = MAX(wait_ns, asked_ns);
-	if (options->attempts_max > 0 && backoff->failures >= options->attempts_max)
+	if (options->attempts_max > 0 && backoff->failures > options->attempts_max)
 		return BACKOFF_GIVE_UP;
 	if (options->give_up_ns > 0 && now_ns + wait_ns - backoff->since_ns > options->give_up_ns)
 		return BACKOFF_GIVE_UP;

@@ -8,7 +8,7 @@
 struct backoff_options {
 	uint64_t first_ns;     /* the first wait is at most this long, */
 	uint64_t max_ns;       /* and no wait longer than this, unless the server asks for it */
-	uint64_t attempts_max; /* failures in a row before it is given up; 0: no limit */
+	uint64_t attempts_max; /* attempts in a row that may fail; 0: no limit */
 	uint64_t give_up_ns;   /* without success for so long it is given up; 0: no limit */
 };
 

@@ -111,7 +111,8 @@ static void complete_end(const struct client *client, struct client_end *end)
 
 	if (!client->opening_failed)
 		return;
-	snprintf(reason, sizeof(reason), "%s", end->detail); /* the server's, if it gave one */
+	snprintf(reason, sizeof(reason), "%.*s", CLOSE_REASON_MAX,
+		 end->detail); /* if it gave one */
 	end->kind = CLIENT_OPENING;
 	end->error = client->opening_error;
 	printable_copy(end->detail, sizeof(end->detail), client->opening_detail,

@@ -20,7 +20,7 @@ def test_an_answer_to_a_refused_login_is_no_success(weir, serve, place):
     script = place.root / "script"
     script.write_text('send login\nexpect 50ms "yes"\n')
     server = serve(refusing)
-    result = weir.capture(server.url, "--script", script, "--reconnect", "--retry-attempts", "3",
+    result = weir.capture(server.url, "--script", script, "--reconnect", "--retry-attempts", "2",
                           "--retry-wait-max", "1ms", "--status", "json")
     result.expect(4, "step 2 (line 2)", "within 50 ms (1 came)")
     assert len(server.connections) == 3 and result.out == b"no\n" * 3

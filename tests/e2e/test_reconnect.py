@@ -237,7 +237,7 @@ def test_retry_after_a_date(weir, serve, status):
 def test_the_number_of_attempts(weir, serve):
     """A mere open is no success; nothing was brought, so it counts on."""
     server = serve(in_turn(answering("500 Oh"), hang_up_after_open, reset, hang_up_after_open))
-    result = weir.capture(server.url, *AT_ONCE, "--retry-attempts", "5", "--status", "json")
+    result = weir.capture(server.url, *AT_ONCE, "--retry-attempts", "4", "--status", "json")
     result.expect(4, "lost the connection")
     assert len(server.connections) == 5
     assert len(announced(result)) == 4
@@ -249,7 +249,7 @@ def hang_up_after_open(connection):
 
 def test_messages_begin_the_count_again(weir, serve):
     server = serve(in_turn(*[answering("500 Oh"), losing(hang_up)] * 4, answering("502 Ah")))
-    result, spool = weir.captured(server.url, *AT_ONCE, "--retry-attempts", "3", "--status",
+    result, spool = weir.captured(server.url, *AT_ONCE, "--retry-attempts", "2", "--status",
                                   "json")
     result.expect(3, "502")
     # The loss behind the last message is the first failure in a row.
@@ -268,7 +268,7 @@ def test_an_answer_to_the_script_is_no_success(weir, serve):
     server = serve(script)
     steps = weir.place.root / "steps"
     steps.write_text('send login\nexpect 10s "welcome"\n')
-    result = weir.capture(server.url, *AT_ONCE, "--script", steps, "--retry-attempts", "3")
+    result = weir.capture(server.url, *AT_ONCE, "--script", steps, "--retry-attempts", "2")
     assert result.code in (0, 4) and len(server.connections) == 3, result
 
 

@@ -146,7 +146,7 @@ def test_a_failure_is_retried(weir, serve, place):
 def test_failures_count(weir, place):
     command = f"echo x >>{place.root / 'times'}; exit 7"
     weir.capture("ws://127.0.0.1:9/", "--token-command", command, *QUICKLY, "--retry-attempts",
-                 4).expect(3, "exit code 7")
+                 3).expect(3, "exit code 7")
     assert times_run(place) == 4
 
 
