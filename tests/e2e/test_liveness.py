@@ -211,12 +211,12 @@ def test_pings_of_the_server_are_answered_under_a_flood(weir, serve):
 def test_no_death_while_there_is_no_room(weir, serve, place):
     """Nothing is read meanwhile, so nothing can be heard: neither a Pong nor messages."""
     total = place.root / "total"
-    server = serve(sending_and_waiting(texts(BLOCK) * 7))
+    server = serve(sending_and_waiting(texts(BLOCK) * 5))
     result = weir.capture(server.url, *PINGING, "--idle-timeout", "300ms", "--disk-max", "4MiB",
-                          "--messages", 7 * len(BLOCK), "--", "sh", "-c",
-                          f"sleep 0.6; cat {{}} >>{total}")
+                          "--messages", 5 * len(BLOCK), "--", "sh", "-c",
+                          f"sleep 0.5; cat {{}} >>{total}")
     result.expect(0)
-    assert total.read_bytes() == b"".join(m + b"\n" for m in BLOCK) * 7
+    assert total.read_bytes() == b"".join(m + b"\n" for m in BLOCK) * 5
 
 
 def test_no_death_after_a_time_without_the_processor(weir, serve):

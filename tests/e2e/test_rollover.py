@@ -38,8 +38,21 @@ class Diary:
 def subscribed(connection, diary, number):
     connection.upgrade()
     assert connection.next_of(TEXT).payload == b"subscribe"
+    diary.note("subscribed", number)  # before the client knows it
     connection.send(text("subscribed %d" % number))
-    diary.note("subscribed", number)
+
+
+@pytest.fixture
+def serve_many(serve):
+    """A server with a client that goes away in the middle of a handshake, when it is stopped."""
+    def start(script):
+        def play(connection):
+            try:
+                script(connection)
+            except (EOFError, ConnectionError):
+                pass
+        return serve(play)
+    return start
 
 
 def finish(process, spool):
@@ -55,7 +68,7 @@ def started(weir, server, *options):
                               "--script", steps, *options), spool
 
 
-def test_make_before_break(weir, serve):
+def test_make_before_break(weir, serve_many):
     """Each Close comes when the next connection is subscribed, and nothing is lost between them."""
     diary = Diary()
 
@@ -65,7 +78,7 @@ def test_make_before_break(weir, serve):
         connection.answer_close()
         diary.note("closed", number)
 
-    server = serve(script)
+    server = serve_many(script)
     process, spool = started(weir, server, *AGE)
     wait_until(lambda: diary.has("closed", 4), "five connections are closed")
     _, payloads, events = finish(process, spool)
@@ -79,7 +92,7 @@ def test_make_before_break(weir, serve):
     assert payloads[:5] == [b"subscribed %d" % n for n in range(5)]
 
 
-def test_the_script_is_waited_for(weir, serve):
+def test_the_script_is_waited_for(weir, serve_many):
     """The new connection is open, and not subscribed yet: the old one stays."""
     diary, answer = Diary(), threading.Event()
 
@@ -94,7 +107,7 @@ def test_the_script_is_waited_for(weir, serve):
         connection.answer_close()
         diary.note("closed", number)
 
-    process, spool = started(weir, serve(script), *AGE)
+    process, spool = started(weir, serve_many(script), *AGE)
     wait_until(lambda: diary.has("asked", 1), "the new connection")
     time.sleep(0.2)
     assert not diary.has("closed", 0)
@@ -112,7 +125,7 @@ UNDER_WAY = {  # what has come before the other connection stands, and the rest
 
 
 @pytest.mark.parametrize("name", UNDER_WAY)
-def test_a_message_under_way(weir, serve, name):
+def test_a_message_under_way(weir, serve_many, name):
     """It began on the old connection, so that the new one does not bring it."""
     first, rest = UNDER_WAY[name]
     diary = Diary()
@@ -128,7 +141,7 @@ def test_a_message_under_way(weir, serve, name):
         connection.answer_close()
         diary.note("closed", number)
 
-    server = serve(script)
+    server = serve_many(script)
     process, spool = started(weir, server, *AGE)
     wait_until(lambda: diary.has("closed", 0), "the old connection is closed")
     _, _, events = finish(process, spool)
@@ -138,7 +151,7 @@ def test_a_message_under_way(weir, serve, name):
     assert (0, 0, "disconnected 1000") in events
 
 
-def test_what_comes_before_the_close_is_answered(weir, serve):
+def test_what_comes_before_the_close_is_answered(weir, serve_many):
     """A server answers our Close behind what it had sent before it saw it."""
     diary = Diary()
 
@@ -152,38 +165,58 @@ def test_what_comes_before_the_close_is_answered(weir, serve):
         connection.send(text("last %d" % number) + frames.frame(frames.CLOSE,
                                                                 connection.close_payload))
 
-    process, spool = started(weir, serve(script), *AGE)
+    process, spool = started(weir, serve_many(script), *AGE)
     wait_until(lambda: diary.has("said", 2), "three are closed")
     finish(process, spool)
     assert [r.payload for r in records_of(spool) if r.is_message and r.connection == 0] == [
         b"subscribed 0", b"late 0", b"later", b"last 0"]
 
 
-@pytest.mark.parametrize("torn", [True, False])
-def test_a_stop_does_not_wait_for_the_old_one(weir, serve, torn):
-    """It retires, and would be given half a minute."""
+def test_a_stop_does_not_wait_for_the_old_one(weir, serve_many):
+    """It is in the middle of a message, and would be given half a minute."""
     diary = Diary()
 
     def script(connection):
         number = diary.next_number()
         subscribed(connection, diary, number)
         if number == 0:
-            if torn:
-                connection.send(frames.frame(TEXT, b"abc", fin=False))
-            diary.note("stuck", 0)
+            connection.send(frames.frame(TEXT, b"abc", fin=False))
             connection.wait_end()
         else:
             connection.answer_close()
 
-    process, spool = started(weir, serve(script), "--max-connection-age", "300ms")
+    process, spool = started(weir, serve_many(script), "--max-connection-age", "300ms")
     wait_until(lambda: diary.has("subscribed", 1), "the new connection")
     result, payloads, events = finish(process, spool)
     assert result.seconds < 10
     assert payloads == [b"subscribed 0", b"subscribed 1"]
+    assert (0, 0, "disconnected 1006 cut") in events
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("torn", [True, False])
+def test_an_old_one_that_never_ends(weir, serve_many, torn):
+    """Neither its message, nor the connection after our Close: that has a bound."""
+    diary = Diary()
+
+    def script(connection):
+        number = diary.next_number()
+        subscribed(connection, diary, number)
+        if number == 0 and torn:
+            connection.send(frames.frame(TEXT, b"abc", fin=False))
+        connection.socket.settimeout(100)
+        connection.wait_end()
+        diary.note("ended", number)
+
+    process, spool = started(weir, serve_many(script), "--max-connection-age", "1s")
+    wait_until(lambda: diary.has("subscribed", 2), "the third connection", 60)
+    assert diary.has("ended", 0)
+    _, payloads, events = finish(process, spool)
+    assert payloads == [b"subscribed 0", b"subscribed 1", b"subscribed 2"]
     assert (0, 0, f"disconnected 1006{' cut' if torn else ''}") in events
 
 
-def test_an_old_one_that_takes_longer_than_the_new_one_gets_old(weir, serve):
+def test_an_old_one_that_takes_longer_than_the_new_one_gets_old(weir, serve_many):
     """The third connection waits until the first has ended, and is not forgotten."""
     diary = Diary()
 
@@ -196,7 +229,7 @@ def test_an_old_one_that_takes_longer_than_the_new_one_gets_old(weir, serve):
             assert not diary.has("subscribed", 2)
         connection.send(frames.frame(frames.CLOSE, connection.close_payload))
 
-    process, spool = started(weir, serve(script), *AGE)
+    process, spool = started(weir, serve_many(script), *AGE)
     wait_until(lambda: diary.has("subscribed", 3), "the fourth connection")
     _, payloads, _ = finish(process, spool)
     assert payloads[:4] == [b"subscribed %d" % n for n in range(4)]
@@ -206,7 +239,7 @@ def test_an_old_one_that_takes_longer_than_the_new_one_gets_old(weir, serve):
     answering("503 Oh"), answering("403 Forbidden"), lambda connection: None,
     lambda connection: connection.upgrade()], ids=["503", "403", "hang-up", "not subscribed"])
 @pytest.mark.parametrize("options", [AT_ONCE[1:], AT_ONCE], ids=["once", "reconnect"])
-def test_the_old_one_stays_when_the_new_one_fails(weir, serve, failure, options):
+def test_the_old_one_stays_when_the_new_one_fails(weir, serve_many, failure, options):
     diary = Diary()
 
     def script(connection):
@@ -216,15 +249,15 @@ def test_the_old_one_stays_when_the_new_one_fails(weir, serve, failure, options)
             return failure(connection)
         connection.upgrade()
         connection.next_of(TEXT)
-        connection.send(text("subscribed %d" % number))
         diary.note("subscribed", number)
+        connection.send(text("subscribed %d" % number))
         if number == 0:
             wait_until(lambda: diary.has("failed", 3), "three have failed")
             connection.send(text("still here"))
         connection.answer_close()
         diary.note("closed", number)
 
-    process, spool = started(weir, serve(script), *AGE, *options)
+    process, spool = started(weir, serve_many(script), *AGE, *options)
     wait_until(lambda: diary.has("closed", 0), "the old one is closed")
     result, payloads, events = finish(process, spool)
     assert len(announced(result)) == 3, "one line for each failure"

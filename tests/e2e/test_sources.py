@@ -178,7 +178,7 @@ def test_one_that_stops_in_mid_message_blocks_nobody(weir, serve):
         connection.upgrade()
         confirm(connection, frame(TEXT, b"x" * 1000, fin=False))
         begun.set()
-        connection.wait_end()
+        connection.answer_close()
 
     def healthy(connection):
         connection.upgrade()
