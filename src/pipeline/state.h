@@ -1,5 +1,5 @@
-/* What a running capture is made of: shared by capture.c, which begins and ends it, inflow.c, which
- * is between the sources and the spool, and events.c, which is everything else in between. */
+/* What a running capture is made of: shared by capture.c, which begins and ends it, inflow.c and
+ * record.c, which are between the sources and the spool, and events.c, which is everything else. */
 #ifndef WEIR_PIPELINE_STATE_H
 #define WEIR_PIPELINE_STATE_H
 
@@ -60,6 +60,13 @@ int inflow_resume(struct weir_capture *capture);
 
 /* Adds what the sources counted. */
 void inflow_count(const struct weir_capture *capture, struct weir_stats *stats);
+
+/* Whether all messages that are to be captured are. */
+bool inflow_limit_reached(const struct weir_capture *capture);
+
+/* Callbacks of a source, for connections that were opened or lost; their data is the capture. */
+int record_opened(void *data, const struct source_place *place, uint64_t time_ns);
+int record_lost(void *data, const struct source_place *place, const struct source_loss *loss);
 
 /* Ends the capture of messages; the rest follows from the ends of the connections. */
 int events_end(struct weir_capture *capture, enum weir_end end, uint16_t close_code);
