@@ -271,6 +271,27 @@ EXPORT ssize_t writev(int fd, const struct iovec *vectors, int count)
 	return plan.error == SHORT ? short_writev(fd, vectors) : -1;
 }
 
+/* recv, as weir does it. */
+EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+	struct iovec half;
+	struct msghdr part = *message;
+	ssize_t received;
+
+	FIND_REAL(ssize_t, recvmsg, LIST(int, struct msghdr *, int));
+	if (!is_connection(fd) || !fails("recv", fd, NULL))
+		return real(fd, message, flags);
+	if (plan.error != SHORT)
+		return -1;
+	half = message->msg_iov[0];
+	half.iov_len = half_of(half.iov_len);
+	part.msg_iov = &half;
+	received = real(fd, &part, flags);
+	part.msg_iov = message->msg_iov;
+	*message = part;
+	return received;
+}
+
 /* open and its kin take the mode only when they make a file. */
 static mode_t mode_of(int flags, va_list arguments)
 {

@@ -185,8 +185,8 @@ class HostileServer:
             connection = Connection(client)
             self.connections.append(connection)
             thread = threading.Thread(target=self._play, args=(connection,), daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
 
     def _play(self, connection):
         try:
