@@ -156,7 +156,7 @@ def capture_two_parts(weir, place, serve, size):
     def script(connection):
         connection.upgrade()
         data = frames.binary(b"x" * size)
-        connection.send(data[:size // 2])
+        connection.send_while_wanted(data[:size // 2])
         barrier.wait(LIMIT)
         connection.send_while_wanted(data[size // 2:])
         connection.finish()
