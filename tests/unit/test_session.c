@@ -179,7 +179,7 @@ static void test_the_last_of_many_pings(void **state)
 	user_end(&user);
 }
 
-static void test_a_ping_that_is_answered_makes_older_ones_old(void **state)
+static void test_no_pong_behind_our_close(void **state)
 {
 	static const uint8_t large[KIB(65)] = {0};
 	struct user user;
@@ -192,7 +192,7 @@ static void test_a_ping_that_is_answered_makes_older_ones_old(void **state)
 	assert_int_equal(session_close(user.session, CLOSE_NORMAL, NULL, 0), 0);
 	send_frames(&user, 1);
 	user.said.size = 0;
-	assert_said(&user, "close 1000\n"); /* behind which there is no Pong */
+	assert_said(&user, "close 1000\n");
 	user_end(&user);
 }
 
@@ -368,7 +368,7 @@ int main(void)
 		cmocka_unit_test(test_a_stream_that_ends_too_early),
 		cmocka_unit_test(test_messages_and_pings),
 		cmocka_unit_test(test_the_last_of_many_pings),
-		cmocka_unit_test(test_a_ping_that_is_answered_makes_older_ones_old),
+		cmocka_unit_test(test_no_pong_behind_our_close),
 		cmocka_unit_test(test_what_can_be_sent_in_which_state),
 		cmocka_unit_test(test_errors_of_handlers),
 		cmocka_unit_test(test_closing_from_handlers),

@@ -156,6 +156,27 @@ static void test_empty_messages(void **state)
 	}
 }
 
+/* One that ends with a final block may be complete without any room left, but for the spare byte.
+ */
+static void test_a_final_block_and_every_budget(void **state)
+{
+	static const char hello[] = {(char)0xf3, 0x48, (char)0xcd, (char)0xc9, (char)0xc9, 0x07, 0};
+	char packed[sizeof(hello)];
+	struct buffer message = {.data = packed, .size = sizeof(packed)};
+
+	(void)state;
+	memcpy(packed, hello, sizeof(hello));
+	for (size_t budget = 2; budget < 12; budget++) {
+		struct reader reader;
+
+		reader_begin(&reader, &plain, budget);
+		assert_int_equal(read_message(&reader, MESSAGE_TEXT, &message, sizeof(hello)), 0);
+		assert_int_equal(reader.message.size, 5);
+		assert_memory_equal(reader.message.data, "Hello", 5);
+		reader_end(&reader);
+	}
+}
+
 static void test_no_budget(void **state)
 {
 	static const uint8_t hello[] = {0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00};
@@ -341,6 +362,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_piece_and_every_budget),
 		cmocka_unit_test(test_empty_messages),
+		cmocka_unit_test(test_a_final_block_and_every_budget),
 		cmocka_unit_test(test_no_budget),
 		cmocka_unit_test(test_messages_in_a_row),
 		cmocka_unit_test(test_the_largest_message),
