@@ -30,19 +30,19 @@ static void clear_timers(struct client *client)
 /* What the end is by: where the opening failed, that, and not how the server took it. */
 static void complete_end(const struct client *client, struct client_end *end)
 {
-	char reason[CLOSE_REASON_MAX + 1];
+	char says[CLIENT_DETAIL_SIZE + 16] = "";
+	size_t size;
 
 	if (!client->opening_failed)
 		return;
-	snprintf(reason, sizeof(reason), "%.*s", CLOSE_REASON_MAX,
-		 end->detail); /* if it gave one */
+	if (*end->detail) /* the server's reason */
+		snprintf(says, sizeof(says), "; it says: %s", end->detail);
 	end->kind = CLIENT_OPENING;
 	end->error = client->opening_error;
 	printable_copy(end->detail, sizeof(end->detail), client->opening_detail,
 		       strlen(client->opening_detail));
-	if (*reason)
-		snprintf(end->detail + strlen(end->detail),
-			 sizeof(end->detail) - strlen(end->detail), "; it says: %s", reason);
+	size = strlen(end->detail);
+	printable_copy(end->detail + size, sizeof(end->detail) - size, says, strlen(says));
 }
 
 int client_finish(struct client *client)
