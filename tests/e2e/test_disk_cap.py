@@ -158,8 +158,9 @@ def capture_two_parts(weir, place, serve, size):
         data = frames.binary(b"x" * size)
         connection.send_while_wanted(data[:size // 2])
         barrier.wait(LIMIT)
-        connection.send_while_wanted(data[size // 2:])
-        connection.finish()
+        rest = data[size // 2:]
+        if connection.send_while_wanted(rest) == len(rest):
+            connection.finish()
 
     server = serve(script)
     return server, *capture_watched(weir, place, server.url, CAP, server.url, "--keep")
