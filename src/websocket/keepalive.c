@@ -1,6 +1,7 @@
 /*
  * The timer is set to the first moment at which something may have to be done. What comes meanwhile
- * moves that moment, but not the timer: when it rings too early, it is set again.
+ * moves that moment, but not the timer: when it rings too early, it is set again. It never rings
+ * too late, since it rings once in each interval between Pings.
  *
  * When this process was stopped, or its machine, all times are over at once, although the answers
  * wait in the socket. So a connection is not dead before there was time to read.
@@ -18,10 +19,12 @@ static void set_timer(struct keepalive *keepalive)
 {
 	uint64_t due_ns = liveness_due_ns(&keepalive->liveness);
 	uint64_t interval_ns = keepalive->liveness.options.ping_interval_ns;
+	uint64_t next_ns = clock_monotonic_ns() + interval_ns;
 
-	/* A Ping that may wait for ever, until something comes: then there will be another one. */
-	if (due_ns == 0 && interval_ns > 0)
-		due_ns = clock_monotonic_ns() + interval_ns;
+	/* While a Ping waits, no other one is due; but once something comes, the next one is, and
+	 * that may be long before the answer would have been late. */
+	if (interval_ns > 0 && (due_ns == 0 || due_ns > next_ns))
+		due_ns = next_ns;
 	if (due_ns > 0)
 		loop_timer_set(keepalive->loop, &keepalive->timer, due_ns);
 }

@@ -117,6 +117,24 @@ static void test_pings_that_may_wait_for_ever(void **state)
 	life_end(&life);
 }
 
+/* Nor does a long one hold the next Ping up, once the answer is in. */
+static void test_pings_with_a_long_time_for_the_answer(void **state)
+{
+	struct life life;
+
+	(void)state;
+	life_begin(&life, &(struct liveness_options){.ping_interval_ns = MS,
+						     .pong_timeout_ns = 3600 * NS_PER_S});
+	life.until = 1;
+	life_run(&life, 10 * NS_PER_S);
+	assert_int_equal(life.pings, 1);
+	keepalive_heard(&life.keepalive);
+	life.until = 2;
+	life_run(&life, 10 * NS_PER_S);
+	assert_int_equal(life.pings, 2);
+	life_end(&life);
+}
+
 static void test_an_idle_server(void **state)
 {
 	struct life life;
@@ -187,6 +205,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_asked_for),
 		cmocka_unit_test(test_a_silent_server),
 		cmocka_unit_test(test_pings_that_may_wait_for_ever),
+		cmocka_unit_test(test_pings_with_a_long_time_for_the_answer),
 		cmocka_unit_test(test_an_idle_server),
 		cmocka_unit_test(test_heartbeats),
 		cmocka_unit_test(test_rest),
