@@ -83,10 +83,13 @@ static void begin_closing(struct client *client)
 	loop_timer_set(client->loop, &client->timer, clock_monotonic_ns() + CLOSE_TIMEOUT_NS);
 }
 
-/* To be called after anything that may have changed the session or its output. */
+/* To be called after anything that may have changed the session or its output. Whoever pauses us
+ * until all is sent is told of it here, since nothing may wake us up later. */
 int client_settle(struct client *client)
 {
+	const struct client_handler *handler = client->options.handler;
 	enum session_state state = session_state(client->session);
+	bool waited = output_waits(client);
 	int r;
 
 	if (client->phase != CLIENT_CONNECTED)
@@ -100,14 +103,16 @@ int client_settle(struct client *client)
 		return r;
 	if (state == SESSION_OVER && !output_waits(client))
 		transport_finish(client->transport);
-	return client_stream_watch(client);
+	r = client_stream_watch(client);
+	if (r < 0 || !waited || output_waits(client) || !handler->drained)
+		return r;
+	return handler->drained(client->options.data);
 }
 
-static int pause_reading(struct client *client)
+static void pause_reading(struct client *client)
 {
 	client->paused = true;
 	keepalive_rest(&client->keepalive, true);
-	return client_stream_watch(client);
 }
 
 /* Shows the session what is in the buffer, and makes room in it. */
@@ -122,17 +127,15 @@ static int consume(struct client *client)
 	};
 	size_t used;
 	int taken = session_take(client->session, &input, &used);
-	int r;
 
 	if (taken < 0)
 		return taken;
 	memmove(client->data, client->data + used, client->fill - used);
 	client->fill -= used;
 	client->unfinished = taken > 0;
-	r = client_settle(client);
-	if (r < 0 || taken != SESSION_STALLED || client->phase != CLIENT_CONNECTED)
-		return r;
-	return pause_reading(client);
+	if (taken == SESSION_STALLED)
+		pause_reading(client);
+	return client_settle(client);
 }
 
 static int on_stream_end(struct client *client, int error)
@@ -160,8 +163,10 @@ static int read_in(struct client *client)
 		room = MIN(room, client->options.handler->room(client->options.data));
 	if (client->phase == CLIENT_ENDED)
 		return 0;
-	if (room == 0)
-		return pause_reading(client);
+	if (room == 0) {
+		pause_reading(client);
+		return client_stream_watch(client);
+	}
 	n = transport_receive(client->transport, client->data + client->fill, room);
 	if (n == -EAGAIN)
 		return client_stream_watch(client);
@@ -174,24 +179,13 @@ static int read_in(struct client *client)
 	return consume(client);
 }
 
-/* Goes on with what waits to be sent. */
-static int send_on(struct client *client)
-{
-	const struct client_handler *handler = client->options.handler;
-	int r = client_settle(client);
-
-	if (r < 0 || client->phase == CLIENT_ENDED || output_waits(client) || !handler->drained)
-		return r;
-	return handler->drained(client->options.data);
-}
-
 int client_stream_ready(void *data)
 {
 	struct client *client = data;
 	int r = 0;
 
 	if (output_waits(client))
-		r = send_on(client);
+		r = client_settle(client);
 	if (r < 0 || client->paused || client->phase == CLIENT_ENDED)
 		return r;
 	return client->unfinished ? consume(client) : read_in(client);

@@ -2,19 +2,24 @@
  *has a loop of its own, as an application would: poll(2) over the client's descriptor.
  *
  *	client_probe URL [pieces] [reconnect] [subprotocol NAME] [send TEXT]... [close CODE REASON]
+ *		[flood TEXT]
  */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <weir.h>
+
+static const char zeros[1 << 16];
 
 struct probe {
 	const char *sends[16];
 	size_t send_count;
 	int close_code;
 	const char *close_reason;
+	const char *flood; /* sent when all that waited may have been taken, unseen */
 	unsigned long long pieces;
 };
 
@@ -41,6 +46,9 @@ static void on_open(struct weir_client *client, void *data)
 	for (size_t i = 0; i < probe->send_count; i++)
 		say("send",
 		    weir_client_send(client, WEIR_TEXT, probe->sends[i], strlen(probe->sends[i])));
+	while (probe->flood && weir_client_waiting(client) < 1200000)
+		if (weir_client_send(client, WEIR_BINARY, zeros, sizeof(zeros)) < 0)
+			break;
 	printf("waiting: %d\n", weir_client_waiting(client) > 0);
 	if (probe->close_code)
 		say("close", weir_client_close(client, (unsigned short)probe->close_code,
@@ -65,6 +73,17 @@ static void on_connection(struct weir_client *client, const struct weir_connecti
 	(void)data;
 	printf("%s%s%s\n", connection->connected ? "connected" : "not connected",
 	       *connection->message ? ": " : "", connection->message);
+}
+
+/* What comes now is not read, and then the application has something else to do. */
+static void flood(struct weir_client *client, const char *text)
+{
+	while (weir_client_waiting(client) == 0 && weir_client_step(client, -1))
+		;
+	for (int i = 0; i < 5; i++)
+		weir_client_step(client, 100);
+	usleep(1000000);
+	say("send later", weir_client_send(client, WEIR_TEXT, text, strlen(text)));
 }
 
 static void run(struct weir_client *client)
@@ -98,6 +117,9 @@ int main(int argc, char **argv)
 			source.subprotocol_count = 1;
 		} else if (strcmp(argv[i], "send") == 0) {
 			probe.sends[probe.send_count++] = argv[++i];
+		} else if (strcmp(argv[i], "flood") == 0) {
+			probe.flood = argv[++i];
+			source.no_compression = true;
 		} else if (strcmp(argv[i], "close") == 0) {
 			probe.close_code = atoi(argv[++i]);
 			probe.close_reason = argv[++i];
@@ -105,6 +127,8 @@ int main(int argc, char **argv)
 	}
 	if (weir_client_new(&options, &client) == WEIR_DONE) {
 		say("send too early", weir_client_send(client, WEIR_TEXT, "x", 1));
+		if (probe.flood)
+			flood(client, probe.flood);
 		run(client);
 		say("send too late", weir_client_send(client, WEIR_TEXT, "x", 1));
 	}

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+import time
 
 import pytest
 import websockets
@@ -110,6 +111,24 @@ def test_echo_of_more_than_may_wait(built, installed, weir, serve):
                          env={"LD_LIBRARY_PATH": installed["LD_LIBRARY_PATH"]})
     result = process.wait()
     assert (result.code, result.out) == (0, b"%d messages were sent back\n" % count)
+
+
+def test_all_that_waited_is_sent_at_once(built, installed, weir, serve):
+    """Nothing is read while much waits to be sent; the last of it leaves from inside of a send."""
+
+    def script(connection):
+        connection.upgrade()
+        time.sleep(0.2)
+        connection.send(text("not read yet"))
+        time.sleep(0.5)
+        assert connection.next_of(TEXT).payload == b"the last"
+        connection.send(text("more"))
+        connection.finish()
+
+    lines = probe(built, installed, weir, serve(script).url, "flood", "the last")
+    assert "waiting: 1" in lines
+    assert [line for line in lines if line.startswith("text: ")] == [
+        "text: not read yet", "text: more"]
 
 
 def test_receive(built, installed, weir, serve):
