@@ -11,4 +11,10 @@
 uint64_t clock_monotonic_ns(void); /* for durations: never steps */
 uint64_t clock_realtime_ns(void);  /* since 1970: for records, never for durations */
 
+/* `wait_ns` after a moment. A wait that is too long for that has no end, and not a wrong one. */
+static inline uint64_t clock_after(uint64_t since_ns, uint64_t wait_ns)
+{
+	return wait_ns < UINT64_MAX - since_ns ? since_ns + wait_ns : UINT64_MAX;
+}
+
 #endif

@@ -75,10 +75,10 @@ static int start(struct weir_capture *capture)
 	capture->started_ns = clock_monotonic_ns();
 	if (capture->options.on_tick)
 		loop_timer_set(capture->loop, &capture->tick_timer,
-			       capture->started_ns + capture->options.tick_ns);
+			       clock_after(capture->started_ns, capture->options.tick_ns));
 	if (capture->options.duration_ns > 0)
 		loop_timer_set(capture->loop, &capture->duration_timer,
-			       capture->started_ns + capture->options.duration_ns);
+			       clock_after(capture->started_ns, capture->options.duration_ns));
 	r = inflow_start(capture);
 	return r < 0 ? r : events_kick(capture);
 }

@@ -83,7 +83,7 @@ void events_watch_age(struct weir_capture *capture)
 
 	if (capture->options.segment_age_ns > 0 && capture->age_timer.due_ns == 0 && since > 0)
 		loop_timer_set(capture->loop, &capture->age_timer,
-			       since + capture->options.segment_age_ns);
+			       clock_after(since, capture->options.segment_age_ns));
 }
 
 int events_age(void *data)
@@ -93,7 +93,7 @@ int events_age(void *data)
 	uint64_t now = clock_monotonic_ns();
 	int r;
 
-	if (since > 0 && since + capture->options.segment_age_ns <= now) {
+	if (since > 0 && clock_after(since, capture->options.segment_age_ns) <= now) {
 		if (spool_in_message(capture->spool)) {
 			loop_timer_set(capture->loop, &capture->age_timer, now + SEAL_RETRY_NS);
 			return 0;
@@ -119,7 +119,7 @@ int events_tick(void *data)
 
 	capture->options.on_tick(&stats, capture->options.data);
 	loop_timer_set(capture->loop, &capture->tick_timer,
-		       clock_monotonic_ns() + capture->options.tick_ns);
+		       clock_after(clock_monotonic_ns(), capture->options.tick_ns));
 	return 0;
 }
 

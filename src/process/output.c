@@ -145,7 +145,8 @@ int output_start(struct loop *loop, const struct output_options *options,
 	if (r < 0)
 		return r;
 	if (options->timeout_ns > 0)
-		loop_timer_set(loop, &output->timer, clock_monotonic_ns() + options->timeout_ns);
+		loop_timer_set(loop, &output->timer,
+			       clock_after(clock_monotonic_ns(), options->timeout_ns));
 	*ret_output = TAKE_PTR(output);
 	return 0;
 }

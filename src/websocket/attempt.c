@@ -209,7 +209,7 @@ static int begin(struct attempt *attempt)
 {
 	uint64_t timeout_ns = attempt->options.client.connect_timeout_ns;
 
-	attempt->deadline_ns = timeout_ns > 0 ? clock_monotonic_ns() + timeout_ns : 0;
+	attempt->deadline_ns = timeout_ns > 0 ? clock_after(clock_monotonic_ns(), timeout_ns) : 0;
 	return dial(attempt);
 }
 

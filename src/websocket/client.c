@@ -246,7 +246,7 @@ int client_new(struct loop *loop, const struct client_options *options, struct c
 		return r;
 	if (options->connect_timeout_ns > 0)
 		loop_timer_set(loop, &client->timer,
-			       clock_monotonic_ns() + options->connect_timeout_ns);
+			       clock_after(clock_monotonic_ns(), options->connect_timeout_ns));
 	*ret_client = TAKE_PTR(client);
 	return 0;
 }

@@ -19,7 +19,7 @@ static void set_timer(struct keepalive *keepalive)
 {
 	uint64_t due_ns = liveness_due_ns(&keepalive->liveness);
 	uint64_t interval_ns = keepalive->liveness.options.ping_interval_ns;
-	uint64_t next_ns = clock_monotonic_ns() + interval_ns;
+	uint64_t next_ns = clock_after(clock_monotonic_ns(), interval_ns);
 
 	/* While a Ping waits, no other one is due; but once something comes, the next one is, and
 	 * that may be long before the answer would have been late. */

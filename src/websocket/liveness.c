@@ -4,6 +4,7 @@
  */
 #include "websocket/liveness.h"
 
+#include "base/clock.h"
 #include "base/macro.h"
 
 void liveness_begin(struct liveness *liveness, const struct liveness_options *options,
@@ -30,7 +31,7 @@ void liveness_heard(struct liveness *liveness, uint64_t now_ns, bool message)
 /* When `interval_ns` since a moment is over; never, if there is none. */
 static uint64_t after(uint64_t since_ns, uint64_t interval_ns)
 {
-	return interval_ns > 0 ? since_ns + interval_ns : UINT64_MAX;
+	return interval_ns > 0 ? clock_after(since_ns, interval_ns) : UINT64_MAX;
 }
 
 static uint64_t ping_due(const struct liveness *liveness)

@@ -158,7 +158,7 @@ static int on_ready(void *data)
 	source->renewing = false;
 	if (source->options.connection_age_ns > 0)
 		loop_timer_set(source->loop, &source->age_timer,
-			       link->opened_ns + source->options.connection_age_ns);
+			       clock_after(link->opened_ns, source->options.connection_age_ns));
 	r = replace_others(source, link);
 	if (r < 0 || !options->handler->ready)
 		return r;
@@ -246,7 +246,8 @@ static uint64_t plan_next(struct source *source, const struct link *link,
 	if (other && !other->ready)
 		return 0; /* the new link is under way already */
 	wait_ns = other ? plan_renewal(source, end) : plan_return(source, end);
-	source->next_ns = wait_ns == SOURCE_NO_NEXT ? 0 : clock_monotonic_ns() + wait_ns;
+	source->next_ns =
+		wait_ns == SOURCE_NO_NEXT ? 0 : clock_after(clock_monotonic_ns(), wait_ns);
 	return wait_ns;
 }
 

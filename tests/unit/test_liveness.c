@@ -1,6 +1,8 @@
 /* Pings, time-outs and heartbeats, by a clock that the test turns.
  * --wrap: none. */
 #include "test_support.h"
+
+#include "base/clock.h"
 #include "websocket/liveness.h"
 
 #define START 1000
@@ -106,6 +108,27 @@ static void test_rest(void **state)
 	assert_int_equal(liveness_due_ns(&liveness), START + 1020);
 }
 
+/* Each of them longer than any clock counts. */
+static void test_times_without_an_end(void **state)
+{
+	const uint64_t longest = UINT64_MAX - 1;
+	struct liveness liveness = start((struct liveness_options){
+		.ping_interval_ns = longest,
+		.pong_timeout_ns = longest,
+		.idle_timeout_ns = longest,
+		.beat_interval_ns = longest,
+	});
+
+	(void)state;
+	assert_int_equal(clock_after(START, longest), UINT64_MAX);
+	assert_int_equal(clock_after(START, UINT64_MAX - START), UINT64_MAX);
+	assert_int_equal(clock_after(START, UINT64_MAX - START - 1), UINT64_MAX - 1);
+	assert_int_equal(clock_after(START, 1), START + 1);
+	assert_int_equal(liveness_due_ns(&liveness), 0);
+	expect(&liveness, START, LIVENESS_WAIT);
+	expect(&liveness, UINT64_MAX - 1, LIVENESS_WAIT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +139,7 @@ int main(void)
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_beat_whatever_comes),
 		cmocka_unit_test(test_rest),
+		cmocka_unit_test(test_times_without_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
