@@ -109,10 +109,23 @@ static int on_opening(void *data, int result)
 	return r < 0 ? r : client_settle(client);
 }
 
+/* While nothing is read, what is waited for may be there, unseen: the time begins anew. */
+static int wait_on(struct client *client)
+{
+	uint64_t wait_ns = session_state(client->session) == SESSION_UPGRADING
+				   ? client->options.connect_timeout_ns
+				   : RETIRE_TIMEOUT_NS;
+
+	loop_timer_set(client->loop, &client->timer, clock_after(clock_monotonic_ns(), wait_ns));
+	return 0;
+}
+
 static int on_timeout(void *data)
 {
 	struct client *client = data;
 
+	if (client->paused && !client->closing)
+		return wait_on(client);
 	switch (session_state(client->session)) {
 	case SESSION_UPGRADING:
 		return client_finish_as(client, CLIENT_TIMEOUT);

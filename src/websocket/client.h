@@ -69,8 +69,8 @@ size_t client_waiting(const struct client *client);
 int client_close(struct client *client, uint16_t code, const char *reason);
 
 /* The gentle way, for a connection whose place another one took: says Close when no message is
- * open, and goes on handing out what comes up to the server's, for half a minute at most. A call of
- * client_close() ends that. */
+ * open, and goes on handing out what comes up to the server's, for half a minute at most, in which
+ * a time without room does not count. A call of client_close() ends that. */
 int client_retire(struct client *client, uint16_t code);
 
 /* Goes on after room() returned 0. */

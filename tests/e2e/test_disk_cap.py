@@ -134,6 +134,18 @@ def test_what_an_earlier_run_left_counts(weir, serve, place):
     server.join()
 
 
+def test_no_room_to_connect(weir, serve, place):
+    """What an earlier run left fills the cap: the answer to the request waits until it is gone."""
+    spool = place.root / "spool"
+    server = serve(sending(texts(BLOCK) * 4))
+    weir.capture(server.url, "--spool", spool, "--keep", "--segment-size", MEBIBYTE).expect(0)
+    total = place.root / "total"
+    server = serve(sending(texts(["one", "two"])))
+    weir.capture(server.url, "--spool", spool, "--disk-max", CAP, "--connect-timeout", "100ms", "--",
+                 "sh", "-c", f"sleep 0.5; cat {{}} >>{total}").expect(0)
+    assert total.read_bytes() == b"".join(m + b"\n" for m in BLOCK) * 4 + b"one\ntwo\n"
+
+
 def test_a_cap_that_is_never_reached(weir, serve, place):
     server = serve(sending_and_waiting(texts([b"x"] * 10)))
     result, _ = capture_watched(weir, place, server.url, "1GiB", "--messages", "10", "--keep")
