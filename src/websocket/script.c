@@ -197,6 +197,8 @@ static int add_names(struct parser *parser)
 	for (size_t i = 0; i < pattern_group_count(parser->step.pattern); i++) {
 		const char *name = pattern_group_name(parser->step.pattern, i);
 
+		if (strlen(name) >= NAME_SIZE)
+			return complain(parser, "the name of a group has 32 characters at most");
 		if (names_find(names, name, strlen(name)) >= 0)
 			continue;
 		if (names->count == NAMES_MAX)

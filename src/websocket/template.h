@@ -13,7 +13,7 @@
 
 /* The names of values that become known later. */
 #define NAMES_MAX 64
-#define NAME_SIZE 33 /* PCRE2's bound for the name of a group, and the NUL */
+#define NAME_SIZE 33 /* of a group in a regular expression; newer PCRE2 knows longer ones */
 
 struct names {
 	size_t count;

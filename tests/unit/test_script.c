@@ -190,6 +190,7 @@ static void test_the_bound_of_all_texts(void **state)
 
 static void test_the_bound_of_names(void **state)
 {
+	static const char name_of_32[] = "abcdefghijklmnopqrstuvwxyz_12345";
 	CLEANUP_FREE char *text = calloc(1, 70 * 32);
 	char *at = text;
 
@@ -199,6 +200,10 @@ static void test_the_bound_of_names(void **state)
 	assert_mistake(text, strlen(text), 65, "64 values");
 	text[strlen(text) - strlen("expect 1s /(?<n64>.)/\n")] = '\0';
 	script_free(script_of(text));
+	sprintf(text, "expect 1s /(?<%s>.)/\nsend ${%s}", name_of_32, name_of_32);
+	script_free(script_of(text));
+	sprintf(text, "expect 1s /(?<%s_>.)/\nsend ${%s}", name_of_32, name_of_32);
+	assert_mistake(text, strlen(text), 1, "32 c"); /* ours, or the words of an older PCRE2 */
 }
 
 static void test_the_bound_of_values_in_a_text(void **state)
