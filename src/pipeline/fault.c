@@ -82,18 +82,25 @@ static const char *refusal(const struct client_end *end)
 	return handshake_error_text(end->handshake_error);
 }
 
-/* A user name and password in it are somebody's. */
+/* How much of a Location is shown; 0: nothing. A query may hold a secret, and a user name and
+ * password are somebody's. */
+static int shown_size(const struct handshake_response *response)
+{
+	size_t size = strcspn(response->location, "?#");
+
+	return memchr(response->location, '@', size) ? 0 : (int)size;
+}
+
 static void set_not_followed(struct fault *fault, const char *url, const struct client_end *end)
 {
 	const struct handshake_response *response = &end->response;
-	bool shown = response->location[0] && end->redirect_error != REDIRECT_USER;
+	int size = shown_size(response);
 
 	fault_set(fault, WEIR_NOT_CONNECTED,
 		  "%s redirects: the server answered %d %s%s%.*s; that is not followed, since the "
 		  "redirect %s",
-		  url, response->status, response->reason, shown ? ", to " : "",
-		  shown ? (int)strcspn(response->location, "?#") : 0, response->location,
-		  redirect_error_text(end->redirect_error));
+		  url, response->status, response->reason, size > 0 ? ", to " : "", size,
+		  response->location, redirect_error_text(end->redirect_error));
 }
 
 static void set_refused(struct fault *fault, const char *url, const struct client_end *end)
@@ -105,12 +112,12 @@ static void set_refused(struct fault *fault, const char *url, const struct clien
 			  refusal(end));
 	else if (end->redirect_error)
 		set_not_followed(fault, url, end);
-	else if (response->status >= 300 && response->status <= 399 && response->location[0])
+	else if (response->status >= 300 && response->status <= 399 && shown_size(response) > 0)
 		fault_set(fault, WEIR_NOT_CONNECTED,
 			  "%s redirects: the server answered %d %s, to %.*s; give that URL if "
 			  "you trust it, or --follow-redirects",
-			  url, response->status, response->reason,
-			  (int)strcspn(response->location, "?#"), response->location);
+			  url, response->status, response->reason, shown_size(response),
+			  response->location);
 	else
 		fault_set(fault, WEIR_NOT_CONNECTED,
 			  "no WebSocket at %s: the server answered %d %s instead of 101 Switching "

@@ -48,6 +48,11 @@ def test_redirect(weir, serve, status):
     refuse(weir, serve, script, status[:3], "ws://elsewhere.invalid/feed")
 
 
+def test_a_password_in_a_redirect_is_not_shown(weir, serve):
+    script = answering("302 Found", "Location: ws://user:hush@elsewhere.invalid/")
+    assert "hush" not in refuse(weir, serve, script, "302 Found").err
+
+
 def test_status_text_cannot_write_on_the_terminal(weir, serve):
     result = refuse(weir, serve, answering("403 \x1b]0;gotcha\x07\x1b[31m"))
     assert "\x1b" not in result.err and "\x07" not in result.err

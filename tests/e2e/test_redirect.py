@@ -172,6 +172,8 @@ def test_our_certificate_stays_with_its_origin(weir, serve, authority):
 REFUSED = {  # what the server says: the words of the message
     "ftp://127.0.0.1/": ["no WebSocket"],
     "http://u:hush@127.0.0.1/": ["user name or password"],
+    "http://u:hush@127.0.0.1/#x": ["#fragment"],
+    "ftp://u:hush@127.0.0.1/": ["no WebSocket"],
     "/x#y": ["#fragment"],
     "http:/x": ["malformed"],
     "ws://": ["malformed"],
