@@ -330,7 +330,7 @@ int client_resume(struct client *client)
 {
 	if (!client->paused || client->phase == CLIENT_ENDED)
 		return 0;
-	client->paused = false;
+	client->paused = client->opening.resting = false;
 	keepalive_rest(&client->keepalive, false);
 	return client_stream_watch(client);
 }

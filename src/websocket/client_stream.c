@@ -111,7 +111,7 @@ int client_settle(struct client *client)
 
 static void pause_reading(struct client *client)
 {
-	client->paused = true;
+	client->paused = client->opening.resting = true;
 	keepalive_rest(&client->keepalive, true);
 }
 

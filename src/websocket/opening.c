@@ -39,10 +39,19 @@ static int proceed(struct opening *opening)
 	return 0;
 }
 
+/* What is expected may be there, unseen. */
+static bool is_blind(struct opening *opening)
+{
+	struct script_action action;
+
+	return opening->resting && script_run_next(opening->run, &action) >= 0 &&
+	       action.kind == SCRIPT_EXPECT;
+}
+
 static int on_timer(void *data)
 {
 	struct opening *opening = data;
-	int r = script_run_elapsed(opening->run);
+	int r = is_blind(opening) ? 0 : script_run_elapsed(opening->run);
 
 	return opening->progress(opening->data, r < 0 ? r : proceed(opening));
 }

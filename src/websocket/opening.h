@@ -18,6 +18,7 @@ struct opening {
 	struct session *session;
 	struct script_run *run; /* NULL before it begins, and when it is over */
 	struct loop_timer timer;
+	bool resting; /* nothing is read, so nothing that is expected can come */
 	opening_progress *progress;
 	void *data;
 };

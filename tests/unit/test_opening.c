@@ -118,6 +118,39 @@ static void test_an_answer_that_does_not_come(void **state)
 	start_end(&start);
 }
 
+static int on_end(void *data)
+{
+	struct start *start = data;
+
+	loop_stop(start->loop);
+	return 0;
+}
+
+/* While nothing is read, only steps that wait for nobody go on. */
+static void test_rest(void **state)
+{
+	struct start start;
+	struct loop_timer end = {.callback = on_end, .data = &start};
+
+	(void)state;
+	start_begin(&start, "wait 1ms\nexpect 1ms \"ready\"\n");
+	assert_int_equal(opening_begin(&start.opening, start.script), 0);
+	start.opening.resting = true;
+	assert_int_equal(loop_run(start.loop), 0);
+	assert_int_equal(start.told, 0);
+	for (int i = 0; i < 3; i++) {
+		loop_timer_set(start.loop, &end, clock_monotonic_ns() + 5 * NS_PER_MS);
+		assert_int_equal(loop_run(start.loop), 0);
+		assert_int_equal(start.told, 0);
+		loop_timer_clear(start.loop, &end);
+	}
+	start.opening.resting = false;
+	while (start.told == 0)
+		assert_int_equal(loop_run(start.loop), 0);
+	assert_int_equal(start.told, -ETIMEDOUT);
+	start_end(&start);
+}
+
 static void test_waiting(void **state)
 {
 	struct start start;
@@ -176,6 +209,7 @@ int main(void)
 		cmocka_unit_test(test_only_sends),
 		cmocka_unit_test(test_log_in_then_subscribe),
 		cmocka_unit_test(test_an_answer_that_does_not_come),
+		cmocka_unit_test(test_rest),
 		cmocka_unit_test(test_waiting),
 		cmocka_unit_test(test_an_answer_in_time),
 		cmocka_unit_test(test_nothing_is_called_behind_the_end),
