@@ -270,11 +270,25 @@ static int set_token_command(struct capture_options *options)
 	return 0;
 }
 
+/* Somebody who limits the attempts takes it that there are some. */
+static int check_retries(const struct weir_source *source)
+{
+	bool limited = source->retry_max_ns || source->retry_attempts || source->retry_time_ns;
+
+	if (!limited || source->reconnect || source->connection_age_ns)
+		return 0;
+	say_error("--retry-wait-max, --retry-attempts and --retry-time are for --reconnect, which "
+		  "is missing");
+	return WEIR_USAGE;
+}
+
 static int choose_source(struct capture_options *options)
 {
 	struct weir_source *source = &options->source;
 	int code = choose_family(options);
 
+	if (code == 0)
+		code = check_retries(source);
 	if (code == 0)
 		code = read_secret("key-password", &options->key_password, &source->key_password);
 	if (code == 0)

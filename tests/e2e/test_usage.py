@@ -52,6 +52,9 @@ VALUED = ["--dir", "--spool", "--prefix", "--suffix", "--segment-size", "--segme
           "--segment-messages", "--disk-max", "--send", "--header", "--messages", "--bytes",
           "--duration", "--connect-timeout", "--status"]
 
+    "attempts without reconnect": (["--retry-attempts", "3"], "--reconnect, which is missing"),
+    "wait without reconnect": (["--retry-wait-max", "1s"], "--reconnect, which is missing"),
+    "time without reconnect": (["--retry-time", "1s"], "--reconnect, which is missing"),
 
 @pytest.mark.parametrize("name", BAD_CAPTURES)
 def test_bad_option_of_capture(weir, name):
