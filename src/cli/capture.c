@@ -196,11 +196,12 @@ static int capture(struct run *run)
 }
 
 /* A connection is open elsewhere, or ended, and the capture goes on: with the next attempt, or with
- * other sources. */
+ * other sources. Who wants --reconnect is told as well why there is none. */
 static void on_connection(const struct weir_connection *connection, void *data)
 {
 	struct run *run = data;
-	bool goes_on = connection->retries || run->options.capture.source_count > 1;
+	bool goes_on = connection->retries || run->options.source.reconnect ||
+		       run->options.capture.source_count > 1;
 	char why[URL_SHOWN_MAX + 32], wait[UNITS_TEXT_SIZE];
 
 	if (run->options.status == CAPTURE_STATUS_NONE)

@@ -29,13 +29,14 @@ static const struct {
 } dial_words[] = {
 	[TRANSPORT_RESOLVE] = {"the host name cannot be resolved",
 			       "; check its spelling and the network"},
-	[TRANSPORT_CONNECT] = {"nobody answers there", "; is the server running?"},
+	[TRANSPORT_CONNECT] = {"nobody answers there", "; check that the server is running"},
 	[TRANSPORT_BROKEN] = {"the connection broke while it was being made", ""},
 	[TRANSPORT_UNTRUSTED] = {"the certificate of the server is not to be trusted",
 				 "; --cacert names a file with an authority of your own"},
 	[TRANSPORT_TLS] =
 		{"the TLS handshake failed",
-		 "; TLS 1.2 or later is wanted, and perhaps a certificate of ours (--cert)"},
+		 "; the server has to speak TLS 1.2 or later there, and may want a certificate of "
+		 "ours (--cert)"},
 	[TRANSPORT_TLS_FILE] = {"a file for TLS cannot be used",
 				"; check --cacert, --cert and --key, and the password of the key"},
 	[TRANSPORT_PROXY_RESOLVE] = {"the name of the proxy cannot be resolved",
@@ -103,6 +104,26 @@ static void set_not_followed(struct fault *fault, const char *url, const struct 
 		  response->location, redirect_error_text(end->redirect_error));
 }
 
+/* What can be done about an answer. Nothing, where it says "not now". */
+static const char *status_advice(int status)
+{
+	switch (status) {
+	case 401:
+		return "; check the credentials: --bearer-file, --basic-file, --token-command";
+	case 403:
+		return "; check the credentials, --origin, and whether a --header is missing";
+	case 404:
+	case 410:
+		return "; check the path";
+	case 408:
+	case 425:
+	case 429:
+		return "";
+	default:
+		return status >= 500 ? "" : "; check the path, and whether a --header is missing";
+	}
+}
+
 static void set_refused(struct fault *fault, const char *url, const struct client_end *end)
 {
 	const struct handshake_response *response = &end->response;
@@ -121,8 +142,8 @@ static void set_refused(struct fault *fault, const char *url, const struct clien
 	else
 		fault_set(fault, WEIR_NOT_CONNECTED,
 			  "no WebSocket at %s: the server answered %d %s instead of 101 Switching "
-			  "Protocols; check the path, and whether a --header is missing",
-			  url, response->status, response->reason);
+			  "Protocols%s",
+			  url, response->status, response->reason, status_advice(response->status));
 }
 
 static void set_lost(struct fault *fault, const char *url, const struct client_end *end)
@@ -150,7 +171,8 @@ static void set_closed(struct fault *fault, const char *url, const struct client
 }
 
 /* With TLS 1.3 a server that misses our certificate can say so only after the handshake of TLS; and
- * of what it says then, a reset that comes behind it may leave nothing. */
+ * of what it says then, a reset that comes behind it may leave nothing. A server that expects TLS
+ * often just hangs up on who does not speak it. */
 static void set_hangup(struct fault *fault, const char *url, const struct client_end *end)
 {
 	bool tls = strncmp(url, "wss:", 4) == 0;
@@ -158,7 +180,8 @@ static void set_hangup(struct fault *fault, const char *url, const struct client
 	fault_set(fault, WEIR_NOT_CONNECTED,
 		  "no WebSocket at %s: the server hung up during the handshake%s%s%s", url,
 		  end->error < 0 ? ": " : "", end->error < 0 ? stream_error(end->error) : "",
-		  tls && end->error != -EKEYREJECTED
+		  !tls ? "; perhaps it speaks TLS there (wss://)"
+		  : end->error != -EKEYREJECTED
 			  ? "; perhaps it wants a certificate of ours (--cert)"
 			  : "");
 }
@@ -171,6 +194,17 @@ static void set_opening(struct fault *fault, const char *url, const struct clien
 			  url, end->close_code, end->detail);
 	else
 		fault_set(fault, WEIR_BROKEN, "%s was left again: %s", url, end->detail);
+}
+
+/* The limits are ours: a server that goes beyond one has done nothing that RFC 6455 forbids. */
+static void set_violated(struct fault *fault, const char *url, enum frame_violation violation)
+{
+	bool limit = violation == FRAME_MESSAGE_TOO_LARGE ||
+		     violation == FRAME_TOO_MANY_FRAGMENTS || violation == FRAME_RATIO_TOO_LARGE;
+
+	fault_set(fault, WEIR_BROKEN, "%s %s: the server sent %s; what came before it is captured",
+		  url, limit ? "went beyond a limit" : "broke the WebSocket protocol",
+		  frame_violation_text(violation));
 }
 
 static void set_connection(struct fault *fault, const char *url, const struct client_end *end)
@@ -188,10 +222,7 @@ static void set_connection(struct fault *fault, const char *url, const struct cl
 	case CLIENT_HANGUP:
 		return set_hangup(fault, url, end);
 	case CLIENT_VIOLATED:
-		return fault_set(fault, WEIR_BROKEN,
-				 "%s broke the WebSocket protocol: the server sent %s; what came "
-				 "before it is captured",
-				 url, frame_violation_text(end->violation));
+		return set_violated(fault, url, end->violation);
 	case CLIENT_SILENT:
 		return fault_set(fault, WEIR_BROKEN,
 				 "lost the connection to %s: it did not answer a ping in time",

@@ -227,7 +227,7 @@ def test_the_largest_that_is_allowed(weir, serve):
 
     server = serve(script)
     result, spool = weir.captured(server.url, "--message-max", "1MiB")
-    result.expect(4, "--message-max")
+    result.expect(4, "went beyond a limit", "--message-max")
     assert [len(p) for p in payloads_of(spool)] == [MEBIBYTE] * 2
     server.join()
 

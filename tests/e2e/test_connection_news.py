@@ -5,6 +5,7 @@ import pytest
 from coming import coming
 from frames import text
 from servers.hostile import sending, sending_and_waiting
+from turns import answering
 
 
 def refusing(connection):
@@ -25,6 +26,26 @@ def test_an_answer_to_a_refused_login_is_no_success(weir, serve, place):
     result.expect(4, "step 2 (line 2)", "within 50 ms (1 came)")
     assert len(server.connections) == 3 and result.out == b"no\n" * 3
     assert result.err.count("the next attempt comes in") == 2
+    assert "(1 came); it is not tried again" in result.err
+
+
+ADVICE = {"401 No": "--bearer-file", "403 No": "--origin", "404 No": "the path",
+          "200 OK": "--header", "429 Slowly": "", "503 Later": ""}
+
+
+@pytest.mark.parametrize("status", ADVICE)
+def test_what_can_be_done_about_an_answer(weir, serve, status):
+    """Nobody looks for a mistake in the path when the server is overloaded."""
+    result = weir.capture(serve(answering(status)).url, "--status", "none")
+    result.expect(3, f"{status} instead of 101 Switching Protocols", ADVICE[status])
+    assert ("check" in result.err) == bool(ADVICE[status])
+
+
+@pytest.mark.parametrize("status", ["401 No", "403 No", "404 No"])
+def test_reconnect_says_that_it_gives_up(weir, serve, status):
+    result = weir.capture(serve(answering(status)).url, "--reconnect", "--status", "json")
+    result.expect(3, status, "; it is not tried again")
+    assert result.err.count(status) == 1
 
 
 @coming("reconnect")
