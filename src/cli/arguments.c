@@ -61,8 +61,6 @@ static const char *expected(enum argument_kind kind)
 		return "a time, such as 500ms, 10s or 2h";
 	case ARGUMENT_COUNT:
 		return "a whole number";
-	case ARGUMENT_PATH:
-		return "a path";
 	default:
 		return "a value";
 	}
@@ -84,6 +82,8 @@ static int set_or_say(const struct usage *usage, const struct argument *argument
 		return say_no_memory();
 	if (r == -ERANGE)
 		say_error("--%s: \"%s\" is too large", argument->name, text);
+	else if (argument->kind == ARGUMENT_PATH)
+		say_error("--%s: its value, %s, is empty", argument->name, argument->metavar);
 	else
 		say_error("--%s takes %s, not \"%s\"", argument->name, expected(argument->kind),
 			  text);

@@ -25,13 +25,48 @@ static bool is_utf8(const char *text)
 	return utf8_validate(UTF8_WHOLE, (const uint8_t *)text, strlen(text)) == UTF8_WHOLE;
 }
 
+/* Which one of them is meant: its name, if it can be told, but never its value, which may be
+ * secret. */
+static void check_header(const char *line, size_t number, struct fault *fault)
+{
+	const char *own = handshake_header_own(line);
+
+	if (own)
+		fault_set(fault, WEIR_USAGE, "--header: the WebSocket handshake itself sets %s%s",
+			  own,
+			  strcmp(own, "Sec-WebSocket-Protocol") == 0
+				  ? "; --subprotocol says what is "
+				    "in it"
+				  : "");
+	else if (!handshake_header_is_valid(line))
+		fault_set(fault, WEIR_USAGE,
+			  "--header takes \"Name: value\" on one line; number %zu of them is "
+			  "something else",
+			  number);
+}
+
+/* Servers refuse a request that has one of these twice, or take the one that was not meant. */
+static void check_twice(const struct weir_source *options, bool given, const char *name,
+			const char *by, struct fault *fault)
+{
+	for (size_t i = 0; given && i < options->header_count; i++)
+		if (handshake_header_is(options->headers[i], name))
+			fault_set(fault, WEIR_USAGE,
+				  "%s is set by %s, and once more by a --header: only one of them "
+				  "can be meant",
+				  name, by);
+}
+
 static void check_request(const struct weir_source *options, struct fault *fault)
 {
 	for (size_t i = 0; i < options->header_count; i++)
-		if (!handshake_header_is_valid(options->headers[i]))
-			fault_set(fault, WEIR_USAGE,
-				  "--header takes \"Name: value\" on one line, and none of the "
-				  "headers that the WebSocket handshake itself sets");
+		check_header(options->headers[i], i + 1, fault);
+	check_twice(options, options->user_agent, "User-Agent", "--user-agent", fault);
+	check_twice(options, options->origin, "Origin", "--origin", fault);
+	check_twice(options, options->basic, "Authorization", "--basic-file or --basic-env", fault);
+	check_twice(options, options->bearer, "Authorization", "--bearer-file or --bearer-env",
+		    fault);
+	check_twice(options, options->token_command, "Authorization", "--token-command", fault);
 	if (!handshake_subprotocols_are_valid(options->subprotocols, options->subprotocol_count))
 		fault_set(fault, WEIR_USAGE,
 			  "--subprotocol takes a name without blanks and separators, each once");
@@ -95,11 +130,12 @@ static void check_credentials(const struct weir_source *options, struct fault *f
 {
 	if (options->basic && options->bearer)
 		fault_set(fault, WEIR_USAGE,
-			  "a user with a password and a bearer token exclude each other");
+			  "a user and a password (--basic-file, --basic-env) and a token "
+			  "(--bearer-file, --bearer-env) exclude each other");
 	if (options->token_command && (options->basic || options->bearer))
 		fault_set(fault, WEIR_USAGE,
-			  "--token-command says how to log in: --basic-… and --bearer-… do not go "
-			  "with it");
+			  "--token-command says how to log in: --basic-file, --basic-env, "
+			  "--bearer-file and --bearer-env do not go with it");
 	if (options->token_command && !options->token_command[0])
 		fault_set(fault, WEIR_USAGE, "there is no command for the token");
 }
@@ -108,6 +144,8 @@ static int make_authorization(struct endpoint *endpoint, struct fault *fault)
 {
 	const struct weir_source *options = &endpoint->options;
 	const char *text = options->basic ? options->basic : options->bearer;
+	const char *what = options->basic ? "what --basic-file or --basic-env names"
+					  : "what --bearer-file or --bearer-env names";
 	CLEANUP(secret_done) struct secret secret = {0};
 	char why[SECRET_TEXT_SIZE];
 	int r;
@@ -116,14 +154,14 @@ static int make_authorization(struct endpoint *endpoint, struct fault *fault)
 		return 0;
 	r = secret_from_bytes(text, strlen(text), &secret);
 	if (r < 0)
-		return note(r, fault, "the credentials", secret_error_text(r, why));
+		return note(r, fault, what, secret_error_text(r, why));
 	if (options->basic)
 		r = authorization_basic(&secret, &endpoint->authorization);
 	else
 		r = authorization_bearer(&secret, &endpoint->authorization);
-	return note(r, fault, "the credentials",
-		    options->basic ? "are not USER:PASSWORD on one line"
-				   : "are no token: printable ASCII without blanks");
+	return note(r, fault, what,
+		    options->basic ? "is not USER:PASSWORD on one line"
+				   : "is no token: that is printable ASCII without blanks");
 }
 
 /* What the handshake asks for. */
@@ -154,11 +192,13 @@ static int make_request(struct endpoint *endpoint, struct fault *fault)
 	return 0;
 }
 
-static int fill_script(struct endpoint *endpoint, struct script_error *error)
+static int fill_script(struct endpoint *endpoint, struct script_error *error,
+		       const char **ret_where)
 {
 	const struct weir_source *options = &endpoint->options;
 	int r = options->script ? script_add_file(endpoint->script, options->script, error) : 0;
 
+	*ret_where = r < 0 ? "--script:" : "--send:";
 	for (size_t i = 0; r >= 0 && i < options->send_count; i++)
 		r = script_add_send(endpoint->script, options->sends[i], error);
 	return r;
@@ -168,7 +208,8 @@ static int fill_script(struct endpoint *endpoint, struct script_error *error)
 static int make_script(struct endpoint *endpoint, struct fault *fault)
 {
 	struct script_error error = {0};
-	char where[64] = "--send:";
+	char line[64];
+	const char *where;
 	int r;
 
 	if (!endpoint->options.script && endpoint->options.send_count == 0)
@@ -176,9 +217,11 @@ static int make_script(struct endpoint *endpoint, struct fault *fault)
 	r = script_new(&endpoint->script);
 	if (r < 0)
 		return r;
-	r = fill_script(endpoint, &error);
-	if (error.line > 0)
-		snprintf(where, sizeof(where), "line %zu of the --script:", error.line);
+	r = fill_script(endpoint, &error, &where);
+	if (error.line > 0) {
+		snprintf(line, sizeof(line), "line %zu of the --script:", error.line);
+		where = line;
+	}
 	return note(r, fault, where, error.text);
 }
 

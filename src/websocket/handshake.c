@@ -72,16 +72,27 @@ static bool find_name(const char *line, struct head_field *ret_field)
 	return true;
 }
 
+bool handshake_header_is(const char *line, const char *name)
+{
+	struct head_field field;
+
+	return find_name(line, &field) && head_name_is(&field, name);
+}
+
+const char *handshake_header_own(const char *line)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(own_headers); i++)
+		if (handshake_header_is(line, own_headers[i]))
+			return own_headers[i];
+	return NULL;
+}
+
 bool handshake_header_is_valid(const char *line)
 {
 	struct head_field field;
 
-	if (!find_name(line, &field) || !is_field_value(line + field.name_size))
-		return false;
-	for (size_t i = 0; i < ARRAY_SIZE(own_headers); i++)
-		if (head_name_is(&field, own_headers[i]))
-			return false;
-	return true;
+	return find_name(line, &field) && is_field_value(line + field.name_size) &&
+	       !handshake_header_own(line);
 }
 
 bool handshake_user_agent_is_valid(const char *text)
@@ -159,10 +170,8 @@ static int append_subprotocols(struct buffer *to, const struct handshake_request
 
 static bool has_header(const struct handshake_request_options *options, const char *name)
 {
-	struct head_field field;
-
 	for (size_t i = 0; i < options->header_count; i++)
-		if (find_name(options->headers[i], &field) && head_name_is(&field, name))
+		if (handshake_header_is(options->headers[i], name))
 			return true;
 	return false;
 }

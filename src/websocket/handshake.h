@@ -28,6 +28,12 @@ void handshake_accept(const char *key, char ret_accept[HANDSHAKE_ACCEPT_SIZE]);
  * of the headers that the handshake itself sets. */
 bool handshake_header_is_valid(const char *line);
 
+/* Whether "Name: value" has this name. */
+bool handshake_header_is(const char *line, const char *name);
+
+/* The name of "Name: value", if the handshake itself sets such a header, or NULL. */
+const char *handshake_header_own(const char *line);
+
 /* Whether a User-Agent can be this: something, without control characters. */
 bool handshake_user_agent_is_valid(const char *text);
 

@@ -373,7 +373,7 @@ int script_add_file(struct script *script, const char *path, struct script_error
 		return -ENOMEM;
 	n = io_read_file(AT_FDCWD, path, text, SCRIPT_SIZE_MAX + 1);
 	if (n < 0)
-		return complain(&parser, "cannot read the script %.200s: %s", path,
+		return complain(&parser, "cannot read the file %.200s: %s", path,
 				strerror((int)-n));
 	return script_add_text(script, text, (size_t)n, directory, ret_error);
 }

@@ -190,6 +190,11 @@ static int add_reference(struct parse *parse)
 	name = strndup(text, reference.size);
 	if (!name)
 		return -ENOMEM;
+	if (strchr(name, '|') && !begins_with(name, FROM_FILE)) {
+		snprintf(parse->error, TEMPLATE_ERROR_SIZE,
+			 "${%.100s}: behind a | there may only be json, once", name);
+		return -EINVAL;
+	}
 	if (begins_with(name, FROM_ENV) || begins_with(name, FROM_FILE))
 		return add_secret(parse, name, &reference);
 	return add_gap(parse, &reference);

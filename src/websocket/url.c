@@ -31,7 +31,8 @@ const char *url_error_text(enum url_error error)
 	case URL_FRAGMENT:
 		return "has a #fragment, which a WebSocket URL may not have";
 	case URL_USER:
-		return "holds a user name or password, which belong into a header";
+		return "holds a user name or password, which everybody could read; --basic-file and "
+		       "--basic-env take them";
 	case URL_MALFORMED:
 		break;
 	}

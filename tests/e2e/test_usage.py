@@ -37,8 +37,24 @@ BAD_CAPTURES = {
     "header with CR": (["--header", "X: a\rB: c"], "--header"),
     "header with LF": (["--header", "X: a\nB: c"], "--header"),
     "header with blank in its name": (["--header", "X Y: a"], "--header"),
-    "header of the handshake": (["--header", "Upgrade: h2c"], "--header"),
+    "header of the handshake": (["--header", "Upgrade: h2c"],
+                                "--header: the WebSocket handshake itself sets Upgrade"),
+    "the wrong one of two headers": (["--header", "A: secret", "--header", "secret"],
+                                     "number 2 of them"),
+    "subprotocol as a header": (["--header", "sec-websocket-protocol: a"], "--subprotocol"),
+    "user agent twice": (["--user-agent", "a", "--header", "user-agent: b"], "--user-agent"),
+    "origin twice": (["--origin", "http://a", "--header", "Origin: http://b"], "--origin"),
+    "authorization twice": (["--token-command", "echo t", "--header", "Authorization: secret"],
+                            "--token-command"),
+    "no such script": (["--script", "/nonexistent"], "--script: cannot read the file /nonexistent"),
+    "no such file to send": (["--send", "@/nonexistent"],
+                             "--send: cannot read the file /nonexistent"),
+    "empty name of a variable": (["--basic-env", ""], "--basic-env: its value, NAME, is empty"),
+    "user without password": (["--basic-env", "HOME"], "--basic-env"),
     "text to send that is not UTF-8": (["--send", b"\xff\xfe"], "--send"),
+    "attempts without reconnect": (["--retry-attempts", "3"], "--reconnect, which is missing"),
+    "wait without reconnect": (["--retry-wait-max", "1s"], "--reconnect, which is missing"),
+    "time without reconnect": (["--retry-time", "1s"], "--reconnect, which is missing"),
     **{f"size {value!r}": (["--segment-size", value], "--segment-size")
        for value in ("", "x", "-1", "1x", "1 MiB ", "MiB", "99999999999999999999", "1e9TiB",
                      "0x10", "1..5k", "nan", "inf")},
@@ -52,9 +68,6 @@ VALUED = ["--dir", "--spool", "--prefix", "--suffix", "--segment-size", "--segme
           "--segment-messages", "--disk-max", "--send", "--header", "--messages", "--bytes",
           "--duration", "--connect-timeout", "--status"]
 
-    "attempts without reconnect": (["--retry-attempts", "3"], "--reconnect, which is missing"),
-    "wait without reconnect": (["--retry-wait-max", "1s"], "--reconnect, which is missing"),
-    "time without reconnect": (["--retry-time", "1s"], "--reconnect, which is missing"),
 
 @pytest.mark.parametrize("name", BAD_CAPTURES)
 def test_bad_option_of_capture(weir, name):

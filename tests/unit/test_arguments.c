@@ -174,7 +174,7 @@ static void test_mistakes(void **state)
 		{"--time 999999d", "weir: --time: \"999999d\" is too large"},
 		{"--count 1.5", "weir: --count takes a whole number, not \"1.5\""},
 		{"--count 99999999999999999999", "weir: --count: \"99999999999999999999\" is too"},
-		{"--path ''", "weir: --path takes a path, not \"\""},
+		{"--path ''", "weir: --path: its value, PATH, is empty"},
 		{"--text a --text b", "weir: --text was given twice"},
 		{"--size 1 --size 1", "weir: --size was given twice"},
 	};

@@ -101,11 +101,13 @@ static const struct {
 	{"send ${}", 1, "${}: no step before"},
 	{"send ${x}", 1, "${x}: no step before"},
 	{"send ${x|json}", 1, "${x}: no step before"},
-	{"send ${x|html}", 1, "${x|html}: no step before"},
+	{"send ${x|html}", 1, "${x|html}: behind a |"},
 	{"send ${x}\nexpect 1s /(?<x>.)/", 1, "${x}: no step before"},
 	{"expect 1s \"${x}\"", 1, "${x}: no step before"},
 	{"send ${env:WEIR_TEST_MISSING}", 1, "${env:WEIR_TEST_MISSING} is not set"},
 	{"send ${env:}", 1, "${env:} is not set"},
+	{"send ${env:HOME|html}", 1, "${env:HOME|html}: behind a | there may only be json"},
+	{"send ${x|json|json}", 1, "${x|json}: behind a | there may only be json, once"},
 	{"send ${file:missing}", 1, "${file:missing} cannot be read: No such file"},
 	{"send ${file:two-lines}", 1, "${file:two-lines} holds more than one line"},
 	{"expect", 1, "a time has to stand here"},
@@ -260,7 +262,7 @@ static void test_a_script_in_a_file(void **state)
 	assert_sends(run, "file \"s3cret\"");
 	assert_int_equal(script_add_file(script, "/nonexistent", &error), -EINVAL);
 	assert_string_equal(error.text,
-			    "cannot read the script /nonexistent: No such file or directory");
+			    "cannot read the file /nonexistent: No such file or directory");
 	assert_int_equal(script_add_file(script, "/dev/zero", &error), -EINVAL);
 	assert_string_equal(error.text, "the script is larger than 1 MiB");
 	assert_int_equal(script_add_text(script, "", 0, "/nonexistent", &error), -EINVAL);
