@@ -82,7 +82,8 @@ static void on_tick(const struct weir_stats *stats, void *data)
 	char line[COLUMNS_MAX + 1];
 
 	tempfile_disk_usage(weir_capture_spool(run->capture), &disk);
-	say_live(status_line(line, terminal_columns(), stats, &run->mark, disk.free));
+	say_live(status_line(line, terminal_columns(), stats, &run->mark,
+			     run->options.capture.source_count, disk.free));
 	run->mark = (struct status_mark){
 		.elapsed_ns = stats->elapsed_ns,
 		.messages = stats->messages,

@@ -14,33 +14,63 @@ static uint64_t per_second(uint64_t count, uint64_t ns)
 	return ns == 0 ? 0 : (uint64_t)((double)count * (double)NS_PER_S / (double)ns);
 }
 
-/* Stands in front, where a narrow terminal shows it too. */
-static const char *phase(const struct weir_stats *stats)
+#define PHASE_SIZE 64
+#define LINE_SIZE 512
+
+/* Stands in front, where a narrow terminal shows it too. At the end, no connection is no trouble.
+ */
+static const char *phase(const struct weir_stats *stats, size_t sources, char to[PHASE_SIZE])
 {
+	if (stats->end == WEIR_END_STOP)
+		return "  ending (at once: Ctrl-C again)";
+	if (stats->end)
+		return "  ending";
 	if (stats->blocked)
 		return "  waiting for room on the disk";
-	return stats->connected ? "" : "  not connected";
+	if (stats->connected == 0)
+		return "  not connected";
+	if (stats->connected >= sources)
+		return "";
+	snprintf(to, PHASE_SIZE, "  %zu of %zu connected", stats->connected, sources);
+	return to;
+}
+
+/* Half of a number would be a wrong one, so what does not fit goes as a whole, from the end. */
+static char *fit(char *to, size_t columns, const char *text)
+{
+	size_t size = strlen(text);
+
+	if (size > columns) {
+		for (size = columns; size > 0; size--)
+			if (text[size] == ',' || strncmp(text + size, "  ", 2) == 0)
+				break;
+		size = size > 0 ? size : columns;
+	}
+	memcpy(to, text, size);
+	to[size] = '\0';
+	return to;
 }
 
 const char *status_line(char *to, size_t columns, const struct weir_stats *stats,
-			const struct status_mark *since, uint64_t disk_free_bytes)
+			const struct status_mark *since, size_t sources, uint64_t disk_free_bytes)
 {
 	uint64_t ns = stats->elapsed_ns - since->elapsed_ns;
 	char time[UNITS_TEXT_SIZE], count[UNITS_TEXT_SIZE], bytes[UNITS_TEXT_SIZE];
 	char rate[UNITS_TEXT_SIZE], byte_rate[UNITS_TEXT_SIZE], held[UNITS_TEXT_SIZE];
-	char free_text[UNITS_TEXT_SIZE], rss[UNITS_TEXT_SIZE];
+	char free_text[UNITS_TEXT_SIZE], rss[UNITS_TEXT_SIZE], doing[PHASE_SIZE];
+	char line[LINE_SIZE];
 
-	snprintf(to, columns + 1,
+	snprintf(line, sizeof(line),
 		 "%s%s  %s messages  %s  %s/s  %s/s  backlog %" PRIu64
 		 "  disk %s held, %s free  memory %s",
-		 units_format_time(stats->elapsed_ns, time), phase(stats),
+		 units_format_time(stats->elapsed_ns, time), phase(stats, sources, doing),
 		 units_format_count(stats->messages, count), units_format_size(stats->bytes, bytes),
 		 units_format_count(per_second(stats->messages - since->messages, ns), rate),
 		 units_format_size(per_second(stats->bytes - since->bytes, ns), byte_rate),
 		 stats->backlog_segments, units_format_size(stats->disk_bytes, held),
 		 units_format_size(disk_free_bytes, free_text),
 		 units_format_size(memory_read().rss_bytes, rss));
-	return to;
+	return fit(to, columns, line);
 }
 
 void status_summary(FILE *to, const struct weir_stats *stats)

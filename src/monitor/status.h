@@ -14,10 +14,11 @@ struct status_mark {
 	uint64_t bytes;
 };
 
-/* One line without a newline, of at most `columns` characters: time, messages, bytes, the rates
- * since `since`, backlog, disk held and free, memory. Returns `to`. */
+/* One line without a newline, of at most `columns` characters: time, what is going on if it is not
+ * that all of `sources` are connected, messages, bytes, the rates since `since`, backlog, disk held
+ * and free, memory. Returns `to`. */
 const char *status_line(char *to, size_t columns, const struct weir_stats *stats,
-			const struct status_mark *since, uint64_t disk_free_bytes);
+			const struct status_mark *since, size_t sources, uint64_t disk_free_bytes);
 
 /* Everything worth knowing afterwards, a few lines of plain text. */
 void status_summary(FILE *to, const struct weir_stats *stats);

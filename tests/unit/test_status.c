@@ -55,7 +55,7 @@ static void test_a_line(void **state)
 	char line[400];
 
 	(void)state;
-	assert_ptr_equal(status_line(line, sizeof(line) - 1, &usual, &mark, 3 << 20), line);
+	assert_ptr_equal(status_line(line, sizeof(line) - 1, &usual, &mark, 1, 3 << 20), line);
 	assert_begins(line, "10.0 s  5 000 messages  1.0 MiB  500/s  256.0 KiB/s  backlog 2  "
 			    "disk 2.0 KiB held, 3.0 MiB free  memory ");
 	assert_null(strchr(line, '\n'));
@@ -68,10 +68,18 @@ static void test_the_phases_of_a_line(void **state)
 	char line[400];
 
 	(void)state;
-	stats.connected = false;
-	assert_non_null(strstr(status_line(line, 79, &stats, &start, 0), "  not connected  "));
-	stats.connected = stats.blocked = true;
-	assert_non_null(strstr(status_line(line, 79, &stats, &start, 0), "  waiting for room"));
+	stats.connected = 0;
+	assert_non_null(strstr(status_line(line, 79, &stats, &start, 2, 0), "  not connected  "));
+	stats.connected = 1;
+	assert_non_null(
+		strstr(status_line(line, 79, &stats, &start, 2, 0), "  1 of 2 connected  "));
+	stats.blocked = true;
+	assert_non_null(strstr(status_line(line, 79, &stats, &start, 2, 0), "  waiting for room"));
+	stats.connected = 0;
+	stats.end = WEIR_END_LIMIT;
+	assert_non_null(strstr(status_line(line, 79, &stats, &start, 2, 0), "  ending  "));
+	stats.end = WEIR_END_STOP;
+	assert_non_null(strstr(status_line(line, 79, &stats, &start, 2, 0), "Ctrl-C again"));
 }
 
 static void test_a_line_is_never_too_long(void **state)
@@ -84,11 +92,37 @@ static void test_a_line_is_never_too_long(void **state)
 			char line[302];
 
 			memset(line, '#', sizeof(line));
-			status_line(line, columns, both[i], &start, UINT64_MAX);
+			status_line(line, columns, both[i], &start, 1, UINT64_MAX);
 			assert_true(strnlen(line, sizeof(line)) <= columns);
 			for (size_t at = columns + 1; at < sizeof(line); at++)
 				assert_int_equal(line[at], '#');
 		}
+	}
+}
+
+static void test_no_number_is_cut(void **state)
+{
+	static const struct {
+		size_t columns;
+		const char *end;
+	} cuts[] = {
+		{79, "  backlog 2"},
+		{80, "  backlog 2"},
+		{81, "  disk 2.0 KiB held"},
+		{23, "  5 000 messages"},
+		{22, "  5 000 messages"},
+		{21, "10.0 s"},
+		{3, "10."},
+	};
+	char line[100];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cuts); i++) {
+		size_t size = strlen(cuts[i].end);
+
+		status_line(line, cuts[i].columns, &usual, &start, 1, 3 << 20);
+		assert_true(strlen(line) >= size);
+		assert_string_equal(line + strlen(line) - size, cuts[i].end);
 	}
 }
 
@@ -98,7 +132,7 @@ static void test_no_time_has_passed(void **state)
 	char line[400];
 
 	(void)state;
-	assert_non_null(strstr(status_line(line, 399, &usual, &mark, 0), "  0/s  0 B/s  "));
+	assert_non_null(strstr(status_line(line, 399, &usual, &mark, 1, 0), "  0/s  0 B/s  "));
 }
 
 static char *memory_text; /* of the stream below */
@@ -222,6 +256,7 @@ int main(void)
 		cmocka_unit_test(test_a_line),
 		cmocka_unit_test(test_the_phases_of_a_line),
 		cmocka_unit_test(test_a_line_is_never_too_long),
+		cmocka_unit_test(test_no_number_is_cut),
 		cmocka_unit_test(test_no_time_has_passed),
 		cmocka_unit_test(test_a_summary),
 		cmocka_unit_test(test_a_summary_of_a_bad_end),
