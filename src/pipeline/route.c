@@ -81,6 +81,11 @@ static void say_proxy(struct fault *fault, const char *where, int error)
 }
 
 /* From the environment, where user and password may stand in the URL. */
+	if (options->family != WEIR_ANY_FAMILY)
+		fault_set(
+			fault, WEIR_USAGE,
+			"--unix-socket is no address of the Internet: --ipv4 and --ipv6 do not go "
+			"with it");
 static int find_proxy(struct proxy *proxy, bool tls, struct fault *fault)
 {
 	const char *name = proxy_variable(tls);

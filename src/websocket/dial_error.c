@@ -157,9 +157,14 @@ static enum transport_error classify(CURL *easy, CURLcode code,
 }
 
 /* Why nobody answered, in the system's words when there are any: libcurl's say where, not why. */
-static const char *reason(CURL *easy, CURLcode code, const struct dial_trace *trace)
+static const char *reason(CURL *easy, CURLcode code, const struct transport_options *options,
+			  const struct dial_trace *trace)
 {
 	long number = info(easy, CURLINFO_OS_ERRNO);
+
+	if (code == CURLE_COULDNT_CONNECT && number == 0 && options->family != TRANSPORT_ANY)
+		return options->family == TRANSPORT_IPV4 ? "it has no IPv4 address"
+							 : "it has no IPv6 address";
 
 	if ((code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT) && number > 0)
 		return strerror((int)number);
@@ -173,13 +178,13 @@ struct dial_error dial_error_classify(CURL *easy, CURLcode code,
 	struct dial_error error = {.error = classify(easy, code, options, trace)};
 	long status = info(easy, CURLINFO_HTTP_CONNECTCODE);
 	bool proxy = error.error >= TRANSPORT_PROXY_RESOLVE && error.error <= TRANSPORT_PROXY_TLS;
+	const char *place = proxy ? options->proxy->name : options->unix_socket;
 
 	if (proxy && status > 0)
 		snprintf(error.detail, sizeof(error.detail), "%s: it answered %ld",
 			 options->proxy->name, status);
 	else
-		snprintf(error.detail, sizeof(error.detail), "%s%s%s",
-			 proxy ? options->proxy->name : "", proxy ? ": " : "",
-			 reason(easy, code, trace));
+		snprintf(error.detail, sizeof(error.detail), "%s%s%s", place ? place : "",
+			 place ? ": " : "", reason(easy, code, options, trace));
 	return error;
 }

@@ -68,7 +68,7 @@ def test_the_environment_has_no_proxy_for_it(weir, place, serve_at):
 
 def test_nothing_there(weir, place):
     path = place.root / "nothing"
-    weir.capture("ws://localhost/", "--unix-socket", path).expect(3, "No such file")
+    weir.capture("ws://localhost/", "--unix-socket", path).expect(3, f"{path}: No such file")
     listen(str(path)).close()
     weir.capture("ws://localhost/", "--unix-socket", path).expect(3, "refused")
 
@@ -79,6 +79,7 @@ def test_nothing_there(weir, place):
     (["--unix-socket", "@"], ["--unix-socket", "@NAME"]),
     (["--unix-socket", "a\nb"], ["line break"]),
     (["--unix-socket", "a", "--proxy", "127.0.0.1:1"], ["--unix-socket", "--proxy"]),
+    (["--unix-socket", "a", "--ipv4"], ["--unix-socket", "--ipv4"]),
     (["--ipv4", "--ipv6"], ["--ipv4", "--ipv6"]),
 ])
 def test_options_that_cannot_be_meant(weir, options, words):
@@ -112,6 +113,6 @@ def test_ipv6(weir, serve, address, host):
 
 def test_one_kind_of_address_alone(weir, serve):
     server = serve(sending(text("x")))
-    weir.capture(f"ws://127.0.0.1:{server.port}/", "--ipv6").expect(3, "cannot connect")
+    weir.capture(f"ws://127.0.0.1:{server.port}/", "--ipv6").expect(3, "no IPv6 address")
     assert not server.connections
     weir.captured(f"ws://localhost:{server.port}/", "--ipv4")[0].expect(0)
