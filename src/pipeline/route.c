@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #define SOCKET_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 #define PROXY_FORM "[http|https|socks5|socks5h://]HOST[:PORT]"
@@ -37,6 +38,14 @@ static void check_lines(const struct weir_source *options, struct fault *fault)
 				  "no option of the connection may have a line break in it");
 }
 
+/* libcurl reads it when the server has answered, which may be never. */
+static void check_file(const char *option, const char *path, struct fault *fault)
+{
+	if (path && access(path, R_OK) < 0)
+		fault_set(fault, WEIR_USAGE, "%s: %s cannot be read: %s", option, path,
+			  strerror(errno));
+}
+
 static void check_tls(const struct weir_source *options, struct fault *fault)
 {
 	if (options->key && !options->cert)
@@ -50,6 +59,9 @@ static void check_tls(const struct weir_source *options, struct fault *fault)
 			  "can be meant");
 	if (is_empty(options->cacert) || is_empty(options->cert) || is_empty(options->key))
 		fault_set(fault, WEIR_USAGE, "--cacert, --cert and --key take the path of a file");
+	check_file("--cacert", options->cacert, fault);
+	check_file("--cert", options->cert, fault);
+	check_file("--key", options->key, fault);
 }
 
 static void check_unix_socket(const struct weir_source *options, struct fault *fault)
@@ -69,6 +81,11 @@ static void check_unix_socket(const struct weir_source *options, struct fault *f
 		fault_set(fault, WEIR_USAGE,
 			  "--unix-socket is reached without a proxy: --proxy and "
 			  "--proxy-user-file do not go with it");
+	if (options->family != WEIR_ANY_FAMILY)
+		fault_set(
+			fault, WEIR_USAGE,
+			"--unix-socket is no address of the Internet: --ipv4 and --ipv6 do not go "
+			"with it");
 }
 
 static void say_proxy(struct fault *fault, const char *where, int error)
@@ -81,11 +98,6 @@ static void say_proxy(struct fault *fault, const char *where, int error)
 }
 
 /* From the environment, where user and password may stand in the URL. */
-	if (options->family != WEIR_ANY_FAMILY)
-		fault_set(
-			fault, WEIR_USAGE,
-			"--unix-socket is no address of the Internet: --ipv4 and --ipv6 do not go "
-			"with it");
 static int find_proxy(struct proxy *proxy, bool tls, struct fault *fault)
 {
 	const char *name = proxy_variable(tls);

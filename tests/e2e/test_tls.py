@@ -196,12 +196,21 @@ def test_options_that_cannot_be_meant(weir, options, words):
     weir.capture("wss://127.0.0.1:1/", *options).expect(2, *words)
 
 
+@pytest.mark.parametrize("option", ["--cacert", "--cert", "--key"])
+def test_files_that_are_not_there(weir, authority, option):
+    """Told at once: with --reconnect, a server that is down would hide it for as long as it is."""
+    certificate = ["--cert", authority.issue("127.0.0.1")[0]] if option == "--key" else []
+    result = weir.capture("wss://127.0.0.1:1/", "--reconnect", *certificate, option, "/nonexistent")
+    result.expect(2, f"{option}: /nonexistent cannot be read: No such file")
+
+
 @pytest.mark.parametrize("option", ["--cacert", "--cert"])
-def test_files_that_are_not_there(weir, serve, authority, option):
+def test_files_that_are_something_else(weir, serve, authority, place, option):
     server = serve(sending(b""), tls=authority.context())
-    result = weir.capture(server.url, "--insecure" if option == "--cert" else "--keep", option,
-                          "/nonexistent")
-    result.expect(3, "file for TLS", "/nonexistent")
+    path = place.root / "other"
+    path.write_text("no certificate")
+    result = weir.capture(server.url, "--insecure" if option == "--cert" else "--keep", option, path)
+    result.expect(3, "file for TLS", str(path))
     server.expect_failure(OSError)
 
 
