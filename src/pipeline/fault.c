@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #define URL_SHOWN_MAX 200
 
@@ -306,6 +307,11 @@ void fault_set_spool(struct fault *fault, const struct weir_capture_options *opt
 
 void fault_set_storage(struct fault *fault, const char *path, int error)
 {
+	if (error == -ENOENT && access(path, F_OK) < 0)
+		return fault_set(fault, WEIR_STORAGE,
+				 "the spool %s is gone: somebody deleted it, and with it what was "
+				 "captured and not yet processed",
+				 path);
 	fault_set(fault, WEIR_STORAGE,
 		  "cannot write to the spool %s: %s%s; everything captured before is safe", path,
 		  strerror(-error), advice(error));

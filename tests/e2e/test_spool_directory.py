@@ -9,6 +9,7 @@ from frames import text, texts
 from harness import weir_path
 from servers.hostile import sending
 from spool_reader import payloads_of, read_spool, records_of
+from turns import confirm
 
 NOBODY = 65534
 
@@ -31,6 +32,22 @@ def test_what_an_earlier_run_left_is_processed_first(weir, serve, place, collect
     assert collector.payloads() == [*old, b"new"]
     assert read_spool(spool) == []
     assert spool.is_dir(), "a named spool stays"
+
+
+def test_a_spool_that_somebody_deletes_meanwhile(weir, serve, place):
+    """What was in it is gone, and must not be called safe."""
+    spool = place.root / "spool"
+
+    def script(connection):
+        connection.upgrade()
+        confirm(connection, text("one"))
+        shutil.rmtree(spool)
+        connection.send(text("two"))
+        connection.answer_close()
+
+    result = weir.capture(serve(script).url, "--spool", spool, "--keep", "--messages", "2")
+    result.expect(5, f"the spool {spool} is gone")
+    assert "safe" not in result.err
 
 
 def test_failed_segments_get_another_chance_in_the_next_run(weir, serve, place, collector):
