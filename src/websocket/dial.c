@@ -32,12 +32,37 @@ struct dial_socket {
 	curl_socket_t fd;
 };
 
+/* libcurl leaves descriptors of its own open in programs that are started: those by which it wakes
+ * itself up (older versions), and by which it hears of a name that is looked up. */
+struct descriptors {
+	bool open[LOW_DESCRIPTORS];
+};
+
+static void note_descriptors(struct descriptors *before)
+{
+	for (int fd = 0; fd < LOW_DESCRIPTORS; fd++)
+		before->open[fd] = fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Those that are new are for us alone. */
+static void keep_descriptors(const struct descriptors *before)
+{
+	for (int fd = 0; fd < LOW_DESCRIPTORS; fd++)
+		if (!before->open[fd])
+			fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 static int act(struct dial *dial, curl_socket_t fd)
 {
+	struct descriptors before;
 	int running, queued;
 	CURLMsg *message;
+	CURLMcode code;
 
-	if (curl_multi_socket_action(dial->multi, fd, 0, &running) != CURLM_OK)
+	note_descriptors(&before);
+	code = curl_multi_socket_action(dial->multi, fd, 0, &running);
+	keep_descriptors(&before);
+	if (code != CURLM_OK)
 		return -ENOMEM;
 	message = curl_multi_info_read(dial->multi, &queued);
 	if (!message || message->msg != CURLMSG_DONE)
@@ -120,18 +145,14 @@ static int watch_timer(CURLM *multi, long timeout_ms, void *data)
 	return 0;
 }
 
-/* curl_multi_init(), whose descriptors older versions leave open in programs that are started. */
 static CURLM *multi_init(void)
 {
-	bool open_before[LOW_DESCRIPTORS];
+	struct descriptors before;
 	CURLM *multi;
 
-	for (int fd = 0; fd < LOW_DESCRIPTORS; fd++)
-		open_before[fd] = fcntl(fd, F_GETFD) >= 0;
+	note_descriptors(&before);
 	multi = curl_multi_init();
-	for (int fd = 0; fd < LOW_DESCRIPTORS; fd++)
-		if (!open_before[fd])
-			fcntl(fd, F_SETFD, FD_CLOEXEC);
+	keep_descriptors(&before);
 	return multi;
 }
 

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import time
 
 import pytest
 
-from frames import texts
+from frames import text, texts
 from servers.hostile import sending
 from spool_reader import TEXT, payloads_of, records_of
 
@@ -211,6 +212,24 @@ def test_it_inherits_no_descriptor_and_no_blocked_signal(weir, server, place):
     assert not inherited, "besides 0 to 2, ls itself has 3 open, and no other"
     assert int(blocked.split()[1], 16) == 0
     assert not int(ignored.split()[1], 16) >> (signal.SIGPIPE - 1) & 1
+
+
+def test_no_command_gets_what_looks_names_up(weir, serve, place):
+    """Commands start all the time while names are looked up that nobody has."""
+    listing = place.root / "listing"
+
+    def script(connection):
+        connection.upgrade()
+        for number in range(100):
+            connection.send(text(f"{number}"))
+            time.sleep(0.01)
+        connection.answer_close()
+
+    nowhere = [f"ws://no-such-name-{number}.invalid/" for number in range(3)]
+    weir.capture(serve(script).url, *nowhere, "--reconnect", "--retry-wait-max", "1ms",
+                 "--messages", 100, "--segment-messages", 1, "--status", "none", "--",
+                 "sh", "-c", f"ls -l /proc/self/fd >>{listing}").expect(0)
+    assert "socket:" not in listing.read_text()
 
 
 def test_it_runs_where_weir_was_started(weir, server, place):
