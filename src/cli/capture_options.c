@@ -8,11 +8,12 @@
 #include "cli/program.h"
 #include "cli/say.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
-#define TABLE_MAX 64
+#define TABLE_MAX 80
 #define SEGMENT_AGE_NS (10 * NS_PER_S)
 #define PING_NS (30 * NS_PER_S)
 
@@ -24,6 +25,7 @@ struct table {
 
 static void add(struct table *table, const struct argument *arguments, size_t count)
 {
+	assert(table->count + count <= TABLE_MAX);
 	memcpy(table->arguments + table->count, arguments, count * sizeof(*arguments));
 	table->count += count;
 }

@@ -15,6 +15,7 @@
 #include <tempfile.h>
 
 #define LANE_MEMORY POINTER_MESSAGE_MAX /* a larger message waits in a file */
+#define LANE_KEEPS KIB(64)
 #define LANE_COST KIB(16) /* in the spool: an index entry, and blocks that files end within */
 #define CHUNK KIB(256)	  /* in which it is read back */
 
@@ -48,6 +49,8 @@ int intake_new(const struct intake_options *options, struct intake **ret_intake)
 static void forget(struct lane *lane)
 {
 	lane->memory.size = 0;
+	if (lane->memory.room > LANE_KEEPS) /* one large message should not cost memory for ever */
+		buffer_done(&lane->memory);
 	tempfile_close(&lane->file);
 	lane->size = 0;
 }

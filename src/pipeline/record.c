@@ -65,8 +65,8 @@ static enum format_loss loss_of(const struct client_end *end)
 	}
 }
 
-/* What had come of a message that is torn off now does not count. Returns its size, as far as it is
- * known here. One that began behind a limit was never asked for. */
+/* What had come of a message that is torn off now does not count; how much that was goes into the
+ * event. One that began behind a limit was never asked for. */
 static int drop_open_message(struct weir_capture *capture, const struct source_place *place,
 			     const struct client_end *end, struct spool_event *event)
 {

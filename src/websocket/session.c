@@ -313,7 +313,7 @@ static int send_packed(struct session *session, enum frame_opcode opcode, const 
 	/* Before it is compressed, since the server would miss what is compressed and not sent. */
 	if (room < PACKED_MORE || size > room - PACKED_MORE)
 		return -ENOBUFS;
-	buffer_init(&packed, room - FRAME_HEADER_MAX);
+	buffer_init_secret(&packed, room - FRAME_HEADER_MAX);
 	r = deflater_run(session->deflater, data, size, true, &packed);
 	if (r < 0)
 		return r;

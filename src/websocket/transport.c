@@ -141,12 +141,15 @@ static ssize_t result(ssize_t n)
 /* recvmsg(2), with when it came (SO_TIMESTAMPNS, socket(7)). */
 static ssize_t receive_plain(struct transport *transport, void *data, size_t size)
 {
-	char control[CMSG_SPACE(sizeof(struct timespec))];
+	union {
+		char bytes[CMSG_SPACE(sizeof(struct timespec))];
+		struct cmsghdr alignment;
+	} control;
 	struct iovec place = {.iov_base = data, .iov_len = size};
 	struct msghdr message = {
 		.msg_iov = &place,
 		.msg_iovlen = 1,
-		.msg_control = control,
+		.msg_control = &control,
 		.msg_controllen = sizeof(control),
 	};
 	ssize_t n = recvmsg(transport->fd, &message, MSG_DONTWAIT);
