@@ -31,7 +31,9 @@ def commands(name, url, directory):
             pass
         return [tools.built("limit"), url, path], path, WIRE_SIZE
     spool = os.path.join(directory, "spool")
-    return [tools.WEIR, "capture", url, "--spool", spool], f"{spool}/*.index.open", ENTRY_SIZE
+    # One segment for all of it: it is one file that is watched.
+    return ([tools.WEIR, "capture", url, "--spool", spool, "--segment-age", "0"],
+            f"{spool}/*.index.open", ENTRY_SIZE)
 
 
 def wait_for(pattern):
