@@ -182,7 +182,8 @@ def test_kill_in_the_stream_loses_nothing_that_is_in_the_index(weir, serve, plac
     indexed = payloads_of(spool)
     assert len(indexed) > 15000
     assert indexed == (BLOCK * (1 + len(indexed) // len(BLOCK)))[:len(indexed)]
-    entries = sum((path.stat().st_size - 64) // 32 for path in spool.glob("*.index*"))
+    # One that has just been made may be without its header.
+    entries = sum(max(0, path.stat().st_size - 64) // 32 for path in spool.glob("*.index*"))
     assert len(records_of(spool)) == entries, "every whole entry of the index counts"
     assert weir.cat(spool).expect(0).out == b"".join(p + b"\n" for p in indexed)
 
