@@ -135,11 +135,11 @@ def test_kill_is_an_end_without_close(weir, run_server):
     assert (event.kind, event.close_code, event.cut) == (DISCONNECTED, 1006, False)
 
 
-@coming("retry")
+@coming("reconnect")
 def test_it_is_killed_and_starts_again(weir, run_server):
     """A second connection, subscribed as the first one; the record tells them apart."""
     nats = run_server(NatsServer)
-    subscriber = Subscriber(weir, nats.url, "--retry", "20")
+    subscriber = Subscriber(weir, nats.url, "--reconnect", "--retry-wait-max", "200ms")
     nats.publish("feed", [b"first"])
     subscriber.wait_for(b"first\r\n")
     nats.kill()
