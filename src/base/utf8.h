@@ -14,6 +14,12 @@ typedef uint8_t utf8_state;
 
 utf8_state utf8_validate(utf8_state start, const uint8_t *text, size_t size);
 
+/* Whether this is text as a whole. */
+static inline bool utf8_is_valid(const void *text, size_t size)
+{
+	return utf8_validate(UTF8_WHOLE, text, size) == UTF8_WHOLE;
+}
+
 /* The size of the character with which the text begins, 1 to 4; 0: it begins with none. */
 size_t utf8_character(const uint8_t *text, size_t size);
 

@@ -20,11 +20,6 @@
 #define MESSAGE_MAX ((uint64_t)4 << 30)
 #define FRAGMENTS_MAX ((uint64_t)16 << 20)
 
-static bool is_utf8(const char *text)
-{
-	return utf8_validate(UTF8_WHOLE, (const uint8_t *)text, strlen(text)) == UTF8_WHOLE;
-}
-
 /* Which one of them is meant: its name, if it can be told, but never its value, which may be
  * secret. */
 static void check_header(const char *line, size_t number, struct fault *fault)
@@ -80,7 +75,7 @@ static void check_times(const struct weir_source *options, struct fault *fault)
 {
 	bool beats = options->beat_interval_ns > 0 && options->beat_interval_ns != WEIR_UNLIMITED;
 
-	if (options->beat && !is_utf8(options->beat))
+	if (options->beat && !utf8_is_valid(options->beat, strlen(options->beat)))
 		fault_set(fault, WEIR_USAGE, "--heartbeat takes text in UTF-8");
 	if (beats != (options->beat != NULL))
 		fault_set(fault, WEIR_USAGE,

@@ -274,11 +274,6 @@ enum weir_outcome weir_client_outcome(const struct weir_client *client)
 	return client->fault.outcome;
 }
 
-static bool is_utf8(const void *data, size_t size)
-{
-	return utf8_validate(UTF8_WHOLE, data, size) == UTF8_WHOLE;
-}
-
 int weir_client_send(struct weir_client *client, enum weir_kind kind, const void *data, size_t size)
 {
 	int r;
@@ -287,7 +282,7 @@ int weir_client_send(struct weir_client *client, enum weir_kind kind, const void
 		return -EINVAL;
 	if (!client->source || client->closing)
 		return -ENOTCONN;
-	if (kind == WEIR_TEXT && !is_utf8(data, size))
+	if (kind == WEIR_TEXT && !utf8_is_valid(data, size))
 		return -EILSEQ;
 	r = source_send(client->source, (enum message_kind)kind, data, size);
 	client->stats.sent += r >= 0;
@@ -312,7 +307,7 @@ int weir_client_close(struct weir_client *client, uint16_t code, const char *rea
 {
 	if (code != CLOSE_NO_CODE && !close_code_is_valid(code))
 		return -EINVAL;
-	if (reason && !is_utf8(reason, strlen(reason)))
+	if (reason && !utf8_is_valid(reason, strlen(reason)))
 		return -EILSEQ;
 	if (client->ended || client->closing)
 		return 0;

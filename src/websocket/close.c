@@ -27,7 +27,7 @@ enum frame_violation frame_parse_close(const struct frame_control *control,
 	code = (uint16_t)(control->data[0] << 8 | control->data[1]);
 	if (!close_code_is_valid(code))
 		return FRAME_CLOSE_CODE;
-	if (utf8_validate(UTF8_WHOLE, control->data + 2, control->size - 2) != UTF8_WHOLE)
+	if (!utf8_is_valid(control->data + 2, control->size - 2))
 		return FRAME_CLOSE_NOT_UTF8;
 	*ret_close = (struct frame_close){
 		.code = code,

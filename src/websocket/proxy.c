@@ -5,22 +5,11 @@
  */
 #include "websocket/proxy.h"
 
-#include <curl/curl.h>
+#include "websocket/curl_url.h"
+
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
-
-static void free_curl_urlp(CURLU **url)
-{
-	curl_url_cleanup(*url);
-}
-
-static void free_curl_textp(char **text)
-{
-	curl_free(*text);
-}
-
-#define CURL_TEXT CLEANUP(free_curl_text) char *
 
 static const char *const schemes[] = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
 

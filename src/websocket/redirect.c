@@ -6,23 +6,14 @@
  */
 #include "websocket/redirect.h"
 
+#include "websocket/curl_url.h"
+
 #include <ctype.h>
-#include <curl/curl.h>
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
 
 #define SCHEME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-."
-
-static void free_curl_urlp(CURLU **url)
-{
-	curl_url_cleanup(*url);
-}
-
-static void free_curl_textp(char **text)
-{
-	curl_free(*text);
-}
 
 void redirect_init(struct redirect *redirect, const struct url *first, enum redirect_error bound)
 {
@@ -132,7 +123,7 @@ static int resolve(const struct url *base, const char *reference, char **ret_tex
 /* A path, a query, or both: it stays on the origin, whatever is made of it. */
 static int parse_relative(const struct url *base, const char *reference, struct url *ret_url)
 {
-	CLEANUP(free_curl_text) char *text = NULL;
+	CURL_TEXT text = NULL;
 	CLEANUP(url_done) struct url url = {0};
 	int r = resolve(base, reference, &text);
 

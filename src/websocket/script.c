@@ -124,18 +124,13 @@ static int make_from_file(struct parser *parser, struct span name)
 	return template_from_bytes(data, (size_t)n, &parser->step.text);
 }
 
-static bool is_utf8(const void *data, size_t size)
-{
-	return utf8_validate(UTF8_WHOLE, data, size) == UTF8_WHOLE;
-}
-
 /* What all ways to say a message have in common. */
 static int check_message(struct parser *parser)
 {
 	const struct buffer *fixed = &parser->step.text.fixed;
 
 	if (parser->step.message == MESSAGE_TEXT && template_is_fixed(&parser->step.text) &&
-	    !is_utf8(fixed->data, fixed->size))
+	    !utf8_is_valid(fixed->data, fixed->size))
 		return complain(parser,
 				"the message is not UTF-8, so it can only be sent by send-binary");
 	return 0;
@@ -291,7 +286,7 @@ static int parse_line(struct parser *parser, struct span line)
 
 	if (rest.size == 0 || rest.text[0] == '#')
 		return 0;
-	if (!is_utf8(line.text, line.size) || memchr(line.text, '\0', line.size))
+	if (!utf8_is_valid(line.text, line.size) || memchr(line.text, '\0', line.size))
 		return complain(parser, "the line is no text in UTF-8");
 	word = take_word(&rest);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)

@@ -87,9 +87,7 @@ static int next_send(struct script_run *run, const struct script_step *step,
 
 	if (r < 0)
 		return fail(run, r == -ENOBUFS ? -EMSGSIZE : r);
-	if (step->message == MESSAGE_TEXT &&
-	    utf8_validate(UTF8_WHOLE, (const uint8_t *)run->text.data, run->text.size) !=
-		    UTF8_WHOLE)
+	if (step->message == MESSAGE_TEXT && !utf8_is_valid(run->text.data, run->text.size))
 		return fail(run, -EILSEQ);
 	run->at++;
 	run->seen = run->abandoned = 0;

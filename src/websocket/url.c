@@ -4,24 +4,14 @@
  */
 #include "websocket/url.h"
 
-#include <curl/curl.h>
+#include "websocket/curl_url.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 
-static void free_curl_urlp(CURLU **url)
-{
-	curl_url_cleanup(*url);
-}
-
-static void free_curl_textp(char **text)
-{
-	curl_free(*text);
-}
-
 #define HOST_MAX 255 /* a name in the DNS */
-#define CURL_TEXT CLEANUP(free_curl_text) char *
 
 const char *url_error_text(enum url_error error)
 {
