@@ -118,7 +118,13 @@ class Process:
                 stream.close()
 
     def descriptors(self):
-        return sorted(os.readlink(p) for p in Path(f"/proc/{self.pid}/fd").iterdir())
+        found = []
+        for path in Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                found.append(os.readlink(path))
+            except FileNotFoundError:
+                continue  # closed since it was listed
+        return sorted(found)
 
     def mappings(self):
         return len(Path(f"/proc/{self.pid}/maps").read_text().splitlines())
