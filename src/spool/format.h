@@ -28,6 +28,9 @@ enum format_kind {
 	FORMAT_DISCONNECTED = 17,
 	FORMAT_GAP = 18,	 /* messages are missing; the value says how many */
 	FORMAT_RECONNECTED = 19, /* the value says for how many ns there was no connection */
+	FORMAT_GAP_END =
+		20, /* right behind a gap of ours: the time of the last missing message; the
+		       value says how many bytes of payload are missing, 0 if not known */
 };
 
 /* No bit has two meanings, although each belongs to some kinds only. */
@@ -50,6 +53,19 @@ enum format_loss {
 };
 
 #define FORMAT_FLAG_LOSS(loss) ((uint8_t)((unsigned)(loss) << 4))
+
+/* Why messages are missing: the same bits of FORMAT_GAP. */
+enum format_cause {
+	FORMAT_CAUSE_SERVER = 0,  /* they never came */
+	FORMAT_CAUSE_DROPPED = 1, /* there was no room, and the policy is to drop */
+	FORMAT_CAUSE_DAMAGED = 2, /* they were captured, and are damaged; no end follows */
+	FORMAT_CAUSE_LOST = 3,	  /* they were captured, and a crash took them */
+};
+
+#define FORMAT_FLAG_CAUSE(cause) ((uint8_t)((unsigned)(cause) << 4))
+
+/* The source of a gap whose messages may be of any source. */
+#define FORMAT_SOURCE_ANY UINT16_MAX
 
 #define FORMAT_OFFSET_MAX ((UINT64_C(1) << 48) - 1)
 

@@ -14,13 +14,15 @@ MAGIC = b"\x89WEIR\r\n\x1a"
 VERSION = 2
 HEADER = struct.Struct("<8sHHHBBQQ28sI")
 ENTRY = struct.Struct("<QQQBBHI")
-TEXT, BINARY, CONNECTED, DISCONNECTED, GAP, RECONNECTED = 1, 2, 16, 17, 18, 19
+TEXT, BINARY, CONNECTED, DISCONNECTED, GAP, RECONNECTED, GAP_END = 1, 2, 16, 17, 18, 19, 20
 FLAG_CUT, FLAG_KERNEL_TIME, FLAG_SEQUENCE = 1, 2, 4
 BITS_LOSS = 0x70
+BITS_CAUSE = 0x30
+SERVER, DROPPED, DAMAGED, LOST = range(4)  # why messages are missing
 CLOSED, ENDED, BROKEN, VIOLATED, SILENT, IDLE, UNANSWERED, OPENING = range(8)
 FLAGS = {TEXT: FLAG_KERNEL_TIME, BINARY: FLAG_KERNEL_TIME, CONNECTED: 0,
          DISCONNECTED: FLAG_CUT | BITS_LOSS,
-         GAP: FLAG_SEQUENCE, RECONNECTED: 0}
+         GAP: FLAG_SEQUENCE | BITS_CAUSE, RECONNECTED: 0, GAP_END: 0}
 
 
 class Damage(Exception):
@@ -53,6 +55,11 @@ class Record:
     @property
     def loss(self):
         """How a connection ended: CLOSED and so on."""
+        return self.flags >> 4
+
+    @property
+    def cause(self):
+        """Why messages are missing: SERVER and so on."""
         return self.flags >> 4
 
     @property
