@@ -54,9 +54,11 @@ enum weir_outcome {
 
 /* A segment that is handed on. Strings and struct are valid during the call alone. */
 struct weir_segment {
-	const char *spool; /* absolute paths: of the directory, */
+	const char *spool; /* absolute paths: of the directory (NULL: options.ephemeral), */
 	const char *data;  /* the payloads, each followed by a newline, */
 	const char *index; /* and what is known of each of them */
+	int data_fd;	   /* options.ephemeral: both files, open for reading, each with a */
+	int index_fd;	   /* position of its own; else -1 */
 	uint64_t first_seq;
 	uint64_t last_seq;
 	uint64_t messages;
@@ -212,6 +214,11 @@ struct weir_capture_options {
 	const char *prefix; /* with this ("weir-") */
 	const char *suffix; /* and ends with this */
 
+	/* Files without names, on the disk of `dir`: gone with the process, however it ends. What
+	 * was not handed on by then is lost. Not for WEIR_TO_SPOOL, nor with spool, prefix or
+	 * suffix. */
+	bool ephemeral;
+
 	uint64_t segment_bytes;	   /* a segment is sealed at this size (64 MiB), */
 	uint64_t segment_messages; /* with so many messages (no limit), */
 	uint64_t segment_age_ns;   /* or at this age (no limit) */
@@ -223,14 +230,16 @@ struct weir_capture_options {
 
 	enum weir_destination to;
 	char *const *command; /* ends with NULL; "{}" in it stands for the path of the data, which
-				 is its standard input otherwise */
+				 is its standard input otherwise. Ephemeral: of a descriptor
+				 that it gets, /dev/fd/N */
 	int stream_fd;
 
 	/* Returns 0 when it is done with the segment, which is deleted then; else it is kept. */
 	int (*on_segment)(const struct weir_segment *segment, void *data);
 
 	/* A segment was kept: the command ended with `wait_status` (wait(2)), or could not be
-	 * started, −errno. May be NULL. */
+	 * started, −errno. If it is ephemeral, that is until the capture is freed, and the paths
+	 * are good until then, for other processes too. May be NULL. */
 	void (*on_kept)(const struct weir_segment *segment, int wait_status, void *data);
 
 	/* A connection was opened, ended, or could not be made. May be NULL. */
@@ -264,11 +273,12 @@ WEIR_API struct weir_stats weir_capture_stats(const struct weir_capture *capture
 /* Why the outcome was not WEIR_DONE, for people: what failed, on what, why. "" if nothing did. */
 WEIR_API const char *weir_capture_message(const struct weir_capture *capture);
 
-/* Where the spool is, or was; NULL if there was none. */
+/* Where the spool is, or was; NULL if there was none. Of an ephemeral one: the directory whose disk
+ * it is on. */
 WEIR_API const char *weir_capture_spool(const struct weir_capture *capture);
 
 /* Whether the spool is still there: named ones always are, temporary ones while they hold
- * anything. */
+ * anything, ephemeral ones never. */
 WEIR_API bool weir_capture_spool_exists(const struct weir_capture *capture);
 
 /* The URL of a source without its query, which may hold secrets. "" if there is no such source. */

@@ -19,6 +19,7 @@ static int set_up(struct weir_capture *capture)
 		.dir = capture->options.dir,
 		.prefix = capture->options.prefix,
 		.suffix = capture->options.suffix,
+		.ephemeral = capture->options.ephemeral,
 		.segment_bytes = capture->options.segment_bytes,
 		.segment_messages = capture->options.segment_messages,
 		.disk_max = capture->options.disk_max,

@@ -6,14 +6,13 @@
  */
 #include "pipeline/delivery.h"
 
+#include "pipeline/handout.h"
 #include "process/command.h"
 #include "sink/stream.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 struct delivery {
 	struct loop *loop;
@@ -29,47 +28,6 @@ struct delivery {
 	bool broken;	/* the stream is gone */
 };
 
-/* What the public API says of a segment. */
-struct public_segment {
-	struct weir_segment segment;
-	char *data, *index;
-};
-
-static void public_segment_donep(struct public_segment *public)
-{
-	free(public->data);
-	free(public->index);
-}
-
-static char *file_path(const struct spool *spool, uint64_t seq, const char *suffix)
-{
-	char name[FORMAT_NAME_SIZE], *path;
-
-	if (asprintf(&path, "%s/%s", spool_path(spool), format_name(name, seq, suffix)) < 0)
-		return NULL;
-	return path;
-}
-
-static int make_public(const struct delivery *delivery, struct public_segment *public)
-{
-	const struct segment *segment = delivery->current;
-
-	public->data = file_path(delivery->spool, segment->first_seq, FORMAT_DATA_SUFFIX);
-	public->index = file_path(delivery->spool, segment->first_seq, FORMAT_INDEX_SUFFIX);
-	public->segment = (struct weir_segment){
-		.spool = spool_path(delivery->spool),
-		.data = public->data,
-		.index = public->index,
-		.first_seq = segment->first_seq,
-		.last_seq = segment->first_seq + MAX(segment->records, 1u) - 1,
-		.messages = segment->messages,
-		.bytes = segment->bytes,
-		.first_time_ns = segment->first_time_ns,
-		.last_time_ns = segment->last_time_ns,
-	};
-	return public->data && public->index ? 0 : -ENOMEM;
-}
-
 static int acknowledge(struct delivery *delivery)
 {
 	return spool_ack(delivery->spool, TAKE_PTR(delivery->current));
@@ -78,11 +36,11 @@ static int acknowledge(struct delivery *delivery)
 /* Leaves the current segment on the disk and tells why. */
 static int keep(struct delivery *delivery, int wait_status)
 {
-	CLEANUP(public_segment_done) struct public_segment public = {.data = NULL};
-	int r = make_public(delivery, &public);
+	CLEANUP(handout_done) struct handout handout;
+	int r = handout_init_kept(&handout, delivery->spool, delivery->current);
 
 	if (r >= 0 && delivery->options->on_kept)
-		delivery->options->on_kept(&public.segment, wait_status, delivery->options->data);
+		delivery->options->on_kept(&handout.segment, wait_status, delivery->options->data);
 	spool_keep(delivery->spool, TAKE_PTR(delivery->current));
 	return r;
 }
@@ -108,19 +66,17 @@ static int on_command_ended(void *data, int wait_status)
 /* Gives the current segment to the command or the callback. */
 static int hand_out(struct delivery *delivery)
 {
-	CLEANUP(public_segment_done) struct public_segment public = {.data = NULL};
+	CLEANUP(handout_done) struct handout handout;
 	const struct weir_capture_options *options = delivery->options;
-	int r = make_public(delivery, &public);
+	int r = handout_init(&handout, delivery->spool, delivery->current);
 
-	if (r < 0) {
-		spool_keep(delivery->spool, TAKE_PTR(delivery->current));
-		return r;
-	}
+	if (r < 0)
+		return keep(delivery, r);
 	if (options->to == WEIR_TO_CALLBACK) {
-		r = options->on_segment(&public.segment, options->data);
+		r = options->on_segment(&handout.segment, options->data);
 		return r == 0 ? acknowledge(delivery) : keep(delivery, r);
 	}
-	r = command_start(delivery->loop, options->command, &public.segment, on_command_ended,
+	r = command_start(delivery->loop, options->command, &handout.segment, on_command_ended,
 			  delivery, &delivery->command);
 	return r < 0 ? keep(delivery, r) : 0;
 }
@@ -161,37 +117,31 @@ static int deliver_segments(struct delivery *delivery)
 	return error;
 }
 
-static int open_data(struct delivery *delivery, uint64_t first_seq)
+/* Lets the stream begin with a segment; NULL: with the one that is being written. */
+static int begin(struct delivery *delivery, const struct segment *segment)
 {
-	char name[FORMAT_NAME_SIZE];
-	int fd = openat(spool_dir_fd(delivery->spool),
-			format_name(name, first_seq, FORMAT_DATA_SUFFIX),
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd;
+	int r = spool_open_data(delivery->spool, segment, &fd);
 
-	if (fd < 0)
-		return -errno;
-	stream_begin(delivery->stream, fd);
-	return 0;
+	if (r >= 0)
+		stream_begin(delivery->stream, fd);
+	return r;
 }
 
 /* The current segment is sealed: all of its file is to go out. */
 static int show_current(struct delivery *delivery)
 {
-	char name[FORMAT_NAME_SIZE];
-	struct stat status;
+	const struct segment *segment = delivery->current;
 	int r = 0;
 
 	if (delivery->showing)
 		return 0;
 	if (!delivery->following)
-		r = open_data(delivery, delivery->current->first_seq);
+		r = begin(delivery, segment);
 	if (r < 0)
 		return r;
-	format_name(name, delivery->current->first_seq, FORMAT_DATA_SUFFIX);
-	if (fstatat(spool_dir_fd(delivery->spool), name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
 	delivery->showing = true;
-	return stream_extend(delivery->stream, (uint64_t)status.st_size);
+	return stream_extend(delivery->stream, segment_data_size(segment));
 }
 
 /* Shows the stream as much as is captured of the segment that is being written. */
@@ -203,7 +153,7 @@ static int follow(struct delivery *delivery)
 	if (!spool_view_open(delivery->spool, &view) || view.data_size == 0)
 		return 0;
 	if (!delivery->following)
-		r = open_data(delivery, view.first_seq);
+		r = begin(delivery, NULL);
 	if (r < 0)
 		return r;
 	delivery->following = true;
@@ -304,7 +254,7 @@ void delivery_free(struct delivery *delivery)
 		return;
 	command_free(delivery->command);
 	stream_free(delivery->stream);
-	free(delivery->current);
+	segment_free(delivery->current);
 	free(delivery);
 }
 

@@ -11,6 +11,19 @@
 #define SEGMENT_BYTES MIB(64)
 #define TICK_NS NS_PER_S
 
+/* What has no name cannot be found again, by whoever it is. */
+static void check_ephemeral(const struct weir_capture_options *options, struct fault *fault)
+{
+	if (options->spool || options->prefix || options->suffix)
+		fault_set(fault, WEIR_USAGE,
+			  "--ephemeral leaves nothing and names nothing: --spool, --prefix and "
+			  "--suffix do not go with it");
+	if (options->to == WEIR_TO_SPOOL)
+		fault_set(fault, WEIR_USAGE,
+			  "--ephemeral keeps nothing: it needs a COMMAND, or a reader of standard "
+			  "output");
+}
+
 static void check(const struct weir_capture_options *options, struct fault *fault)
 {
 	if (!options->sources || options->source_count == 0)
@@ -35,6 +48,8 @@ static void check(const struct weir_capture_options *options, struct fault *faul
 			fault, WEIR_USAGE,
 			"--spool names the directory: --dir, --prefix and --suffix, which make up "
 			"a temporary one, do not go with it");
+	if (options->ephemeral)
+		check_ephemeral(options, fault);
 }
 
 struct weir_capture_options options_complete(const struct weir_capture_options *options,

@@ -65,6 +65,10 @@ static int spawn(const struct child_options *options, pid_t *ret_pid)
 	r = -posix_spawn_file_actions_adddup2(&actions, options->input, STDIN_FILENO);
 	if (r == 0 && options->output >= 0)
 		r = -posix_spawn_file_actions_adddup2(&actions, options->output, STDOUT_FILENO);
+	/* To duplicate a descriptor onto itself keeps it open in the child, and there alone. */
+	for (size_t i = 0; r == 0 && i < options->passed_count; i++)
+		r = -posix_spawn_file_actions_adddup2(&actions, options->passed[i],
+						      options->passed[i]);
 	if (r == 0)
 		r = -posix_spawnp(ret_pid, options->argv[0], &actions, &attributes, options->argv,
 				  options->environment);

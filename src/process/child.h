@@ -26,6 +26,8 @@ struct child_options {
 	char *const *environment;
 	int input;  /* its standard input, */
 	int output; /* and its standard output; -1: ours */
+	const int *passed; /* descriptors, 3 or above, that it gets under the same numbers */
+	size_t passed_count;
 };
 
 void child_init(struct child *child, struct loop *loop, child_ended *ended, void *data);

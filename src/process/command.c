@@ -133,13 +133,17 @@ static int start_by_shell(struct child *child, struct child_options options)
 	return child_start(child, &options);
 }
 
-static int start(struct child *child, char *const *argv, char *const *environment, int input)
+static int start(struct child *child, char *const *argv, char *const *environment, int input,
+		 const struct weir_segment *segment)
 {
+	const int files[] = {segment->data_fd, segment->index_fd};
 	struct child_options options = {
 		.argv = argv,
 		.environment = environment,
 		.input = input,
 		.output = -1,
+		.passed = files,
+		.passed_count = segment->spool ? 0 : ARRAY_SIZE(files),
 	};
 	int r = child_start(child, &options);
 
@@ -164,7 +168,7 @@ int command_start(struct loop *loop, char *const *argv, const struct weir_segmen
 	input = open_input(argv, segment);
 	if (input < 0)
 		return input;
-	r = start(&command->child, arguments, environment, input);
+	r = start(&command->child, arguments, environment, input, segment);
 	if (r < 0)
 		return r;
 	*ret_command = TAKE_PTR(command);

@@ -27,9 +27,8 @@ void strings_free(char **strings)
 	free(strings);
 }
 
-/* The variables that are set here, each at its place. */
+/* The variables that are set here, each at its place; the last one not always. */
 enum own {
-	SPOOL,
 	SEGMENT,
 	INDEX,
 	FIRST_SEQ,
@@ -38,6 +37,7 @@ enum own {
 	BYTES,
 	FIRST_TIME,
 	LAST_TIME,
+	SPOOL,
 	OWN_COUNT,
 };
 
@@ -68,14 +68,14 @@ static bool add_number(char **to, enum own which, uint64_t value)
 /* In the order of their places, so that a list that ends early is one that can be freed. */
 static bool add_own(char **to, const struct weir_segment *segment)
 {
-	return add_text(to, SPOOL, segment->spool) && add_text(to, SEGMENT, segment->data) &&
-	       add_text(to, INDEX, segment->index) &&
+	return add_text(to, SEGMENT, segment->data) && add_text(to, INDEX, segment->index) &&
 	       add_number(to, FIRST_SEQ, segment->first_seq) &&
 	       add_number(to, LAST_SEQ, segment->last_seq) &&
 	       add_number(to, MESSAGES, segment->messages) &&
 	       add_number(to, BYTES, segment->bytes) &&
 	       add_number(to, FIRST_TIME, segment->first_time_ns) &&
-	       add_number(to, LAST_TIME, segment->last_time_ns);
+	       add_number(to, LAST_TIME, segment->last_time_ns) &&
+	       (!segment->spool || add_text(to, SPOOL, segment->spool));
 }
 
 /* Whether this is one of them. */

@@ -107,6 +107,29 @@ int directory_make(struct spool_directory *directory, const char *dir, const cha
 	return r;
 }
 
+/* What cannot work at all is told at the start, not with the first message. */
+static int try_file(const struct spool_directory *directory)
+{
+	TEMPFILE_AUTO struct tempfile *file = NULL;
+	CLEANUP_FD int fd = -1;
+	int r = tempfile_open_anonymous(&file, .dir_fd = &directory->fd);
+
+	return r < 0 ? r : tempfile_reopen(file, O_RDONLY, &fd);
+}
+
+int directory_borrow(struct spool_directory *directory, const char *dir)
+{
+	if (!dir)
+		dir = tempfile_gettempdir();
+	if (!dir)
+		return -errno;
+	directory->fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (directory->fd < 0)
+		return -errno;
+	directory->path = realpath(dir, NULL);
+	return directory->path ? try_file(directory) : -errno;
+}
+
 int directory_remove(struct spool_directory *directory)
 {
 	if (directory->fd >= 0 && unlinkat(directory->fd, FORMAT_LOCK_NAME, 0) < 0 &&

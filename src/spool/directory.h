@@ -22,6 +22,11 @@ int directory_open(struct spool_directory *directory, const char *path);
 int directory_make(struct spool_directory *directory, const char *dir, const char *prefix,
 		   const char *suffix);
 
+/* A directory of somebody else's, in which nothing gets a name; NULL: that for temporary files. A
+ * file without one can be made there, and opened again. Errors: those of tempfile_open_anonymous()
+ * and tempfile_reopen(). */
+int directory_borrow(struct spool_directory *directory, const char *dir);
+
 /* Removes the lock file and the directory, which must be empty otherwise. */
 int directory_remove(struct spool_directory *directory);
 

@@ -2,6 +2,9 @@
  * A segment is acknowledged by deleting it: there is no ledger that could say something else than
  * the directory does. The data goes first, since it is what a processor would do twice; an index
  * without data is known to be a leftover.
+ *
+ * Files without names (of an ephemeral spool) are held open by the segment itself. To close them is
+ * to delete them, which the system does too when the process is killed.
  */
 #include "spool/segment.h"
 
@@ -10,6 +13,9 @@
 #include "spool/reader.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <tempfile.h>
 
 int segment_check(int dir_fd, struct segment *segment)
 {
@@ -28,6 +34,42 @@ int segment_check(int dir_fd, struct segment *segment)
 	counted.counted = true;
 	*segment = counted;
 	return 0;
+}
+
+int segment_open_file(int dir_fd, const struct segment *segment, const char *suffix, int *ret_fd)
+{
+	bool data = strcmp(suffix, FORMAT_DATA_SUFFIX) == 0;
+	const struct tempfile *file = data ? segment->data_file : segment->index_file;
+	char name[FORMAT_NAME_SIZE];
+	int fd;
+
+	if (file)
+		return tempfile_reopen(file, O_RDONLY, ret_fd);
+	fd = openat(dir_fd, format_name(name, segment->first_seq, suffix),
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return -errno;
+	*ret_fd = fd;
+	return 0;
+}
+
+int segment_ack(int dir_fd, struct segment *segment)
+{
+	int r = 0;
+
+	if (!segment->data_file)
+		r = segment_delete(dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
+	segment_free(segment);
+	return r;
+}
+
+void segment_free(struct segment *segment)
+{
+	if (!segment)
+		return;
+	tempfile_close(&segment->data_file);
+	tempfile_close(&segment->index_file);
+	free(segment);
 }
 
 int segment_delete_file(int dir_fd, uint64_t first_seq, const char *suffix)

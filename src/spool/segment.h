@@ -2,13 +2,17 @@
 #ifndef WEIR_SPOOL_SEGMENT_H
 #define WEIR_SPOOL_SEGMENT_H
 
+#include "base/macro.h"
 #include "spool/format.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+struct tempfile;
+
 struct segment {
 	struct segment *next;
+	struct tempfile *data_file, *index_file; /* without names; NULL: named, in the directory */
 	uint64_t first_seq;
 	uint64_t records; /* messages and events */
 	uint64_t disk_bytes;
@@ -28,9 +32,26 @@ static inline void segment_count(struct segment *segment, const struct format_en
 	segment->bytes += message->length;
 }
 
+/* How large the data file of a counted segment is: payloads and separators, and nothing else. */
+static inline uint64_t segment_data_size(const struct segment *segment)
+{
+	return segment->bytes + segment->messages;
+}
+
 /* Reads a segment through, checks every record and counts them. Errors: −EBADMSG (something in it
  * is damaged), else those of reader_open() and read(2). */
 int segment_check(int dir_fd, struct segment *segment);
+
+/* Opens the data or the index of a sealed segment for reading, with a position of its own; `suffix`
+ * is FORMAT_DATA_SUFFIX or FORMAT_INDEX_SUFFIX. Errors: those of open(2). */
+int segment_open_file(int dir_fd, const struct segment *segment, const char *suffix, int *ret_fd);
+
+/* Deletes the files of a sealed segment: this is the acknowledgement. Those without names are gone
+ * when they are closed. The segment is freed in any case. Errors: those of unlink(2). */
+int segment_ack(int dir_fd, struct segment *segment);
+
+/* Closes files without names, and leaves others as they are. NULL is fine. */
+void segment_free(struct segment *segment);
 
 /* Deletes the data of the segment that begins with `first_seq`, then its index, whose suffix is one
  * of FORMAT_INDEX_SUFFIX (the moment at which a segment is acknowledged) and FORMAT_OPEN_SUFFIX.
@@ -39,5 +60,7 @@ int segment_delete(int dir_fd, uint64_t first_seq, const char *index_suffix);
 
 /* Deletes one file of it; the same. */
 int segment_delete_file(int dir_fd, uint64_t first_seq, const char *suffix);
+
+DEFINE_CLEANUP(struct segment *, segment_free);
 
 #endif

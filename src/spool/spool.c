@@ -32,6 +32,7 @@ struct spool {
 	uint64_t open_since_ns;
 	uint64_t next_seq;	      /* of the next segment */
 	struct segment *first, **end; /* sealed, not taken */
+	struct segment *held;	      /* kept, and without names: only we can keep them */
 	uint64_t sealed_bytes; /* disk space of all sealed segments, taken and kept ones too */
 	struct segment done;   /* totals over all segments that this run has sealed */
 	struct spool_counters counters;
@@ -59,7 +60,7 @@ static void enqueue(struct spool *spool, struct segment *segment)
 /* Queues a segment that was there when the spool was opened. */
 static int enqueue_found(struct spool *spool, const struct listing_entry *found)
 {
-	CLEANUP_FREE struct segment *segment = calloc(1, sizeof(*segment));
+	CLEANUP(segment_free) struct segment *segment = calloc(1, sizeof(*segment));
 	int r;
 
 	if (!segment)
@@ -88,6 +89,22 @@ static int take_over(struct spool *spool)
 	return r;
 }
 
+/* Finds or makes the directory, with what an earlier run has left in it. */
+static int open_directory(struct spool *spool)
+{
+	const struct spool_options *options = &spool->options;
+	int r;
+
+	if (options->ephemeral)
+		return directory_borrow(&spool->directory, options->dir);
+	if (options->path)
+		r = directory_open(&spool->directory, options->path);
+	else
+		r = directory_make(&spool->directory, options->dir, options->prefix,
+				   options->suffix);
+	return r < 0 ? r : take_over(spool);
+}
+
 int spool_open(const struct spool_options *options, struct spool **ret_spool)
 {
 	CLEANUP(spool_free) struct spool *spool = calloc(1, sizeof(*spool));
@@ -101,17 +118,21 @@ int spool_open(const struct spool_options *options, struct spool **ret_spool)
 	if (options->disk_max > 0)
 		spool->options.segment_bytes =
 			MIN(options->segment_bytes, options->disk_max / SEGMENTS_PER_CAP);
-	if (options->path)
-		r = directory_open(&spool->directory, options->path);
-	else
-		r = directory_make(&spool->directory, options->dir, options->prefix,
-				   options->suffix);
-	if (r >= 0)
-		r = take_over(spool);
+	r = open_directory(spool);
 	if (r < 0)
 		return r;
 	*ret_spool = TAKE_PTR(spool);
 	return 0;
+}
+
+static void free_list(struct segment *first)
+{
+	while (first) {
+		struct segment *segment = first;
+
+		first = segment->next;
+		segment_free(segment);
+	}
 }
 
 void spool_free(struct spool *spool)
@@ -119,19 +140,16 @@ void spool_free(struct spool *spool)
 	if (!spool)
 		return;
 	writer_free(spool->writer);
-	while (spool->first) {
-		struct segment *segment = spool->first;
-
-		spool->first = segment->next;
-		free(segment);
-	}
+	free_list(spool->first);
+	free_list(spool->held);
 	directory_done(&spool->directory);
 	free(spool);
 }
 
 int spool_remove(struct spool *spool)
 {
-	if (spool->options.path || spool->writer || spool->sealed_bytes > 0)
+	if (spool->options.path || spool->options.ephemeral || spool->writer ||
+	    spool->sealed_bytes > 0)
 		return 0;
 	return directory_remove(&spool->directory);
 }
@@ -155,6 +173,7 @@ static int open_segment(struct spool *spool)
 		.messages_max = spool->options.segment_messages,
 		.bytes_max = spool->options.segment_bytes,
 		.disk_max = spool->options.disk_max / SEGMENTS_PER_CAP,
+		.unnamed = spool->options.ephemeral,
 	};
 
 	if (spool->writer)
@@ -232,19 +251,21 @@ bool spool_in_message(const struct spool *spool)
 /* Turns the open segment, all of which is committed, into a sealed one. */
 static int seal_committed(struct spool *spool)
 {
-	CLEANUP_FREE struct segment *segment = malloc(sizeof(*segment));
-	int r;
+	CLEANUP(segment_free) struct segment *segment = malloc(sizeof(*segment));
+	int r = 0;
 
 	if (!segment)
 		return -ENOMEM;
 	*segment = writer_committed(spool->writer);
 	/* Before it can be acknowledged, or the numbers would begin anew in an empty spool. */
-	r = directory_note_seq(&spool->directory, segment->first_seq + segment->records);
+	if (!spool->options.ephemeral)
+		r = directory_note_seq(&spool->directory, segment->first_seq + segment->records);
 	if (r >= 0)
 		r = writer_seal(spool->writer);
 	if (r < 0)
 		return r;
 	segment->disk_bytes = writer_held(spool->writer);
+	writer_give_files(spool->writer, segment);
 	writer_free(TAKE_PTR(spool->writer));
 	spool->next_seq = segment->first_seq + segment->records;
 	spool->done.messages += segment->messages;
@@ -314,13 +335,13 @@ struct segment *spool_take(struct spool *spool)
 
 int spool_ack(struct spool *spool, struct segment *segment)
 {
-	int r = segment_delete(spool->directory.fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
+	uint64_t bytes = segment->disk_bytes;
+	int r = segment_ack(spool->directory.fd, segment);
 
 	if (r >= 0)
-		spool->sealed_bytes -= segment->disk_bytes;
+		spool->sealed_bytes -= bytes;
 	spool->counters.acked++;
 	spool->counters.backlog--;
-	free(segment);
 	return r;
 }
 
@@ -328,7 +349,17 @@ void spool_keep(struct spool *spool, struct segment *segment)
 {
 	spool->counters.kept++;
 	spool->counters.backlog--;
-	free(segment);
+	if (!segment->data_file)
+		return segment_free(segment);
+	segment->next = spool->held;
+	spool->held = segment;
+}
+
+int spool_open_data(const struct spool *spool, const struct segment *segment, int *ret_fd)
+{
+	if (!segment)
+		return spool->writer ? writer_open_data(spool->writer, ret_fd) : -ENOENT;
+	return segment_open_file(spool->directory.fd, segment, FORMAT_DATA_SUFFIX, ret_fd);
 }
 
 bool spool_view_open(const struct spool *spool, struct spool_view *ret_view)

@@ -18,6 +18,7 @@ struct spool_options {
 	const char *dir;  /* where one of our own is made, as tempfile_mkdir() takes them */
 	const char *prefix;
 	const char *suffix;
+	bool ephemeral;		   /* nothing has a name: on the disk of `dir`, and gone with us */
 	uint64_t segment_bytes;	   /* when a segment is full; not 0 */
 	uint64_t segment_messages; /* the same; 0: no limit */
 	uint64_t disk_max;	   /* bytes that all files together may take; 0: no limit */
@@ -35,6 +36,7 @@ void spool_free(struct spool *spool);
  * anything. */
 int spool_remove(struct spool *spool);
 
+/* The directory, of an ephemeral one `dir`, which is not ours. */
 const char *spool_path(const struct spool *spool); /* absolute */
 int spool_dir_fd(const struct spool *spool);
 
@@ -73,10 +75,15 @@ uint64_t spool_open_since_ns(const struct spool *spool);
 size_t spool_room(const struct spool *spool, uint64_t reserved);
 
 /* The oldest sealed segment that was not taken yet, or NULL. It is the caller's until it goes to
- * spool_ack() (deleted, also when that reports an error) or spool_keep() (left on the disk). */
+ * spool_ack() (deleted, also when that reports an error) or spool_keep() (left on the disk; of an
+ * ephemeral spool, until it is freed). */
 struct segment *spool_take(struct spool *spool);
 int spool_ack(struct spool *spool, struct segment *segment);
 void spool_keep(struct spool *spool, struct segment *segment);
+
+/* Opens the data of a segment for reading, with a position of its own; NULL: of the one that is
+ * being written. Errors: those of open(2). */
+int spool_open_data(const struct spool *spool, const struct segment *segment, int *ret_fd);
 
 /* The segment whose data is the first that was not acknowledged, for who follows the stream: how
  * far its data is captured. False when there is none. */

@@ -16,6 +16,7 @@
 #include "spool/runs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <tempfile.h>
 
@@ -41,6 +42,8 @@ static int open_file(const struct writer *writer, const char *suffix, struct tem
 {
 	char name[FORMAT_NAME_SIZE];
 
+	if (writer->options.unnamed)
+		return tempfile_open_anonymous(ret_file, .dir_fd = &writer->options.dir_fd);
 	format_name(name, writer->options.first_seq, suffix);
 	return tempfile_open(ret_file, .dir = writer->options.path, .name = name,
 			     .deletion = TEMPFILE_DELETE_NEVER);
@@ -49,7 +52,9 @@ static int open_file(const struct writer *writer, const char *suffix, struct tem
 /* What is gone already, or cannot be deleted, is for the next start to find. */
 static void delete_files(struct writer *writer)
 {
-	segment_delete(writer->options.dir_fd, writer->options.first_seq, FORMAT_OPEN_SUFFIX);
+	if (!writer->options.unnamed)
+		segment_delete(writer->options.dir_fd, writer->options.first_seq,
+			       FORMAT_OPEN_SUFFIX);
 }
 
 void writer_delete(struct writer *writer)
@@ -310,19 +315,37 @@ uint64_t writer_data_size(const struct writer *writer)
 	return writer->committed_size;
 }
 
-int writer_seal(struct writer *writer)
+int writer_open_data(const struct writer *writer, int *ret_fd)
+{
+	return tempfile_reopen(writer->data_file, O_RDONLY, ret_fd);
+}
+
+static int give_name_of_sealed(const struct writer *writer)
 {
 	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
 	uint64_t seq = writer->options.first_seq;
 	int dir_fd = writer->options.dir_fd;
 
+	if (renameat(dir_fd, format_name(from, seq, FORMAT_OPEN_SUFFIX), dir_fd,
+		     format_name(to, seq, FORMAT_INDEX_SUFFIX)) < 0)
+		return -errno;
+	return 0;
+}
+
+int writer_seal(struct writer *writer)
+{
 	if (writer->broken < 0)
 		return writer->broken;
 	/* Failing that, a little space stays reserved until the segment is acknowledged. */
 	appender_trim(&writer->data);
 	appender_trim(&writer->index);
-	if (renameat(dir_fd, format_name(from, seq, FORMAT_OPEN_SUFFIX), dir_fd,
-		     format_name(to, seq, FORMAT_INDEX_SUFFIX)) < 0)
-		return -errno;
-	return 0;
+	return writer->options.unnamed ? 0 : give_name_of_sealed(writer);
+}
+
+void writer_give_files(struct writer *writer, struct segment *segment)
+{
+	if (!writer->options.unnamed)
+		return;
+	segment->data_file = TAKE_PTR(writer->data_file);
+	segment->index_file = TAKE_PTR(writer->index_file);
 }

@@ -15,6 +15,7 @@ struct writer_options {
 	uint64_t messages_max; /* the segment is full with so many messages; 0: no limit */
 	uint64_t bytes_max;    /* or with so much data, FORMAT_OFFSET_MAX at most, */
 	uint64_t disk_max;     /* or with so much data and index together; 0: no limit */
+	bool unnamed;	       /* the files have no names, and go to the segment in the end */
 };
 
 /* Makes both files. Errors: −ENOMEM, those of tempfile_open(), write(2). */
@@ -51,9 +52,15 @@ uint64_t writer_held(const struct writer *writer); /* disk space, in bytes */
 struct segment writer_committed(const struct writer *writer);
 uint64_t writer_data_size(const struct writer *writer); /* of all committed messages */
 
+/* Opens the data for reading, with a position of its own. Errors: those of open(2). */
+int writer_open_data(const struct writer *writer, int *ret_fd);
+
 /* Gives back what was reserved and turns the index into a sealed one. Nothing may be uncommitted.
  * The writer can only be freed after that. An error also when a failed commit could not be taken
  * back: then the segment stays open, to be recovered by the next start. */
 int writer_seal(struct writer *writer);
+
+/* Gives files without names to the segment, and does nothing with others. For after the seal. */
+void writer_give_files(struct writer *writer, struct segment *segment);
 
 #endif
