@@ -65,10 +65,10 @@ int format_read_header(const uint8_t from[FORMAT_HEADER_SIZE], struct format_hea
 	memcpy(&stored, from, sizeof(stored));
 	if (memcmp(stored.magic, magic, sizeof(magic)) != 0)
 		return FORMAT_FOREIGN;
-	if (le16toh(stored.version) != FORMAT_VERSION)
-		return FORMAT_UNKNOWN;
 	if (le32toh(stored.crc) != crc32c(0, &stored, offsetof(struct stored_header, crc)))
 		return FORMAT_DAMAGED;
+	if (le16toh(stored.version) != FORMAT_VERSION)
+		return FORMAT_UNKNOWN;
 	if (le16toh(stored.header_size) != FORMAT_HEADER_SIZE ||
 	    le16toh(stored.entry_size) != FORMAT_ENTRY_SIZE || stored.separator_size != 1)
 		return FORMAT_FOREIGN;

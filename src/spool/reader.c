@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 
 #define INDEX_WINDOW ((size_t)1024 * FORMAT_ENTRY_SIZE)
+#define DATA_WINDOW (READER_WINDOW + 1) /* with the separator */
 
 struct window {
 	int fd;
@@ -33,8 +34,12 @@ struct reader {
 	uint64_t first_seq;
 	uint64_t next; /* number of the entry that comes next */
 	uint64_t data_end;
+	uint64_t created_ns;
 	bool sealed;
-	bool damaged;		   /* told so already */
+	bool has_header;
+	bool damaged;	/* told so already */
+	bool lost;	/* the entry before was damaged: where the next begins is not known */
+	bool separated; /* behind the payload looked at last stands a separator */
 	struct format_entry entry; /* returned last */
 };
 
@@ -57,18 +62,6 @@ static ssize_t window_show(struct window *window, uint64_t offset, size_t size,
 	return (ssize_t)MIN(size, window->size - (size_t)(offset - window->start));
 }
 
-static int window_open(struct window *window, int dir_fd, uint64_t seq, const char *suffix)
-{
-	char name[FORMAT_NAME_SIZE];
-
-	window->fd = openat(dir_fd, format_name(name, seq, suffix),
-			    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (window->fd < 0)
-		return -errno;
-	window->data = malloc(window->room);
-	return window->data ? 0 : -ENOMEM;
-}
-
 static void window_done(struct window *window)
 {
 	close_fdp(&window->fd);
@@ -87,7 +80,11 @@ static int check_header(struct reader *reader)
 		return -EBADMSG;
 	switch (format_read_header(stored, &header)) {
 	case 0:
-		return header.first_seq == reader->first_seq ? 0 : -EBADMSG;
+		if (header.first_seq != reader->first_seq)
+			return -EBADMSG;
+		reader->created_ns = header.created_ns;
+		reader->has_header = true;
+		return 0;
 	case FORMAT_FOREIGN:
 		return -ENOMSG;
 	case FORMAT_UNKNOWN:
@@ -97,27 +94,54 @@ static int check_header(struct reader *reader)
 	}
 }
 
-int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
+int reader_open_files(const struct reader_files *files, struct reader **ret_reader)
 {
+	CLEANUP_FD int index_fd = files->index_fd;
+	CLEANUP_FD int data_fd = files->data_fd;
 	CLEANUP(reader_free) struct reader *reader = calloc(1, sizeof(*reader));
 	int r;
 
 	if (!reader)
 		return -ENOMEM;
-	reader->first_seq = first_seq;
-	reader->sealed = sealed;
-	reader->index = (struct window){.fd = -1, .room = INDEX_WINDOW};
-	reader->data = (struct window){.fd = -1, .room = READER_WINDOW};
-	r = window_open(&reader->index, dir_fd, first_seq,
-			sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX);
-	if (r >= 0)
-		r = window_open(&reader->data, dir_fd, first_seq, FORMAT_DATA_SUFFIX);
-	if (r >= 0)
-		r = check_header(reader);
-	if (r < 0)
+	reader->first_seq = files->first_seq;
+	reader->sealed = files->sealed;
+	reader->index = (struct window){
+		.fd = take_fd(&index_fd), .room = INDEX_WINDOW, .data = malloc(INDEX_WINDOW)};
+	reader->data = (struct window){
+		.fd = take_fd(&data_fd), .room = DATA_WINDOW, .data = malloc(DATA_WINDOW)};
+	if (!reader->index.data || !reader->data.data)
+		return -ENOMEM;
+	r = check_header(reader);
+	if (r < 0 && !(files->lenient && (r == -EBADMSG || r == -ENOMSG)))
 		return r;
 	*ret_reader = TAKE_PTR(reader);
 	return 0;
+}
+
+static int open_file(int dir_fd, uint64_t seq, const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE];
+	int fd = openat(dir_fd, format_name(name, seq, suffix),
+			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
+{
+	CLEANUP_FD int index_fd =
+		open_file(dir_fd, first_seq, sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX);
+	CLEANUP_FD int data_fd = -1;
+	struct reader_files files = {.first_seq = first_seq, .sealed = sealed};
+
+	if (index_fd < 0)
+		return index_fd;
+	data_fd = open_file(dir_fd, first_seq, FORMAT_DATA_SUFFIX);
+	if (data_fd < 0)
+		return data_fd;
+	files.index_fd = take_fd(&index_fd);
+	files.data_fd = take_fd(&data_fd);
+	return reader_open_files(&files, ret_reader);
 }
 
 void reader_free(struct reader *reader)
@@ -129,23 +153,27 @@ void reader_free(struct reader *reader)
 	free(reader);
 }
 
-/* The checksum of a payload, whatever its size. −EBADMSG: it is not there as a whole. */
+/* The checksum of a payload, whatever its size, and whether its separator follows. −EBADMSG: it is
+ * not there as a whole. */
 static int checksum(struct reader *reader, uint32_t *ret_crc)
 {
-	uint64_t left = format_is_event(&reader->entry) ? 0 : reader->entry.length;
+	uint64_t left = format_is_event(&reader->entry) ? 0 : reader->entry.length + 1;
 	uint64_t at = reader->entry.offset;
 	uint32_t crc = 0;
 
+	reader->separated = left == 0;
 	while (left > 0) {
-		size_t want = (size_t)MIN(left, (uint64_t)READER_WINDOW);
+		size_t want = (size_t)MIN(left, (uint64_t)DATA_WINDOW);
+		size_t payload = want - (want == left);
 		const uint8_t *data;
 		ssize_t n = window_show(&reader->data, at, want, &data);
 
 		if (n < 0)
 			return (int)n;
-		if ((size_t)n < want)
+		if ((size_t)n < payload)
 			return -EBADMSG;
-		crc = crc32c(crc, data, want);
+		crc = crc32c(crc, data, payload);
+		reader->separated = (size_t)n > payload && data[payload] == FORMAT_SEPARATOR;
 		at += want;
 		left -= want;
 	}
@@ -188,8 +216,19 @@ static int check_end(struct reader *reader, ssize_t rest)
 
 static int damage(struct reader *reader)
 {
-	reader->damaged = true;
+	reader->damaged = reader->lost = true;
 	return -EBADMSG;
+}
+
+/* Whether the payload stands where it should, with its separator. */
+static bool is_loose(const struct reader *reader)
+{
+	const struct format_entry *entry = &reader->entry;
+
+	if (format_is_event(entry))
+		return false;
+	return !reader->separated || entry->offset < reader->data_end ||
+	       (entry->offset > reader->data_end && !reader->lost);
 }
 
 int reader_next(struct reader *reader, struct record *ret_record)
@@ -211,12 +250,14 @@ int reader_next(struct reader *reader, struct record *ret_record)
 		return r == -EBADMSG ? damage(reader) : r;
 	if (!format_entry_is_valid(stored, crc))
 		return damage(reader);
-	reader->data_end = reader->entry.offset + format_data_size(&reader->entry);
 	*ret_record = (struct record){
 		.seq = reader->first_seq + reader->next - 1,
 		.entry = reader->entry,
 		.payload = payload_in_window(reader),
+		.loose = is_loose(reader),
 	};
+	reader->data_end = reader->entry.offset + format_data_size(&reader->entry);
+	reader->lost = false;
 	return 1;
 }
 
@@ -234,4 +275,19 @@ ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_
 uint64_t reader_data_end(const struct reader *reader)
 {
 	return reader->data_end;
+}
+
+uint64_t reader_passed(const struct reader *reader)
+{
+	return reader->next;
+}
+
+uint64_t reader_created_ns(const struct reader *reader)
+{
+	return reader->created_ns;
+}
+
+bool reader_has_header(const struct reader *reader)
+{
+	return reader->has_header;
 }

@@ -13,12 +13,25 @@ struct reader;
  * (of a version that this code does not know), −ENOMEM, those of open(2) and read(2); −ENOENT also
  * when only the data file is missing. A symbolic link in place of either file is −ELOOP. */
 int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader);
+
+/* The same of files that are open already, whatever their names are. */
+struct reader_files {
+	int index_fd, data_fd; /* the reader's from here on, also on failure */
+	uint64_t first_seq;
+	bool sealed;
+	bool lenient; /* a header that is damaged or missing is no error */
+};
+
+int reader_open_files(const struct reader_files *files, struct reader **ret_reader);
 void reader_free(struct reader *reader);
 
 struct record {
 	uint64_t seq;
 	struct format_entry entry;
 	const uint8_t *payload; /* until the next call; NULL when it is larger than READER_WINDOW */
+	/* The record is whole, but the data around it is not as it should be: the separator is
+	 * another byte or missing, or its payload does not stand right behind the one before. */
+	bool loose;
 };
 
 #define READER_WINDOW ((size_t)256 << 10)
@@ -33,6 +46,14 @@ ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_
 
 /* Of what was returned so far: where in the data file the last of it ends. */
 uint64_t reader_data_end(const struct reader *reader);
+
+/* How many entries were passed, damaged ones too. When reader_next() tells of damage and this stays
+ * as it was, the damage is at the end: the sizes of the files do not fit. */
+uint64_t reader_passed(const struct reader *reader);
+
+/* When the segment was begun; 0 when the header is damaged, which only a lenient reader lets by. */
+uint64_t reader_created_ns(const struct reader *reader);
+bool reader_has_header(const struct reader *reader);
 
 DEFINE_CLEANUP(struct reader *, reader_free);
 

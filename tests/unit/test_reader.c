@@ -331,12 +331,88 @@ static void assert_open_fails(const struct image *image, int error)
 	assert_null(reader);
 }
 
+/* Another version, with the checksum that belongs to it. */
+static void set_version(uint8_t header[FORMAT_HEADER_SIZE], uint8_t version)
+{
+	uint32_t crc;
+
+	header[8] = version;
+	crc = crc32c(0, header, 60);
+	for (size_t i = 0; i < 4; i++)
+		header[60 + i] = (uint8_t)(crc >> 8 * i);
+}
+
+static int open_leniently(struct reader **ret_reader)
+{
+	return reader_open_files(
+		&(struct reader_files){
+			.index_fd = open(in_scratch("00000000000000000000.index"), O_RDONLY),
+			.data_fd = open(in_scratch("00000000000000000000.data"), O_RDONLY),
+			.sealed = true,
+			.lenient = true,
+		},
+		ret_reader);
+}
+
+/* Damage to the header hides nothing from who asks for what there is. */
+static void test_every_byte_of_the_header_changed(void **state)
+{
+	IMAGE image;
+
+	(void)state;
+	draw(&image, few_sizes, MESSAGES);
+	for (size_t at = 0; at < FORMAT_HEADER_SIZE; at++) {
+		READER *reader = NULL;
+		struct record record;
+		uint64_t found = 0;
+
+		image.index[at] ^= (uint8_t)(1 << at % 8);
+		put(&image, true);
+		assert_int_equal(open_leniently(&reader), 0);
+		assert_false(reader_has_header(reader));
+		while (reader_next(reader, &record) > 0)
+			check_payload(reader, &record, found++);
+		assert_int_equal(found, MESSAGES);
+		assert_int_equal(reader_passed(reader), MESSAGES);
+		image.index[at] ^= (uint8_t)(1 << at % 8);
+	}
+	set_version(image.index, 3);
+	put(&image, true);
+	{
+		struct reader *reader = NULL;
+
+		assert_int_equal(open_leniently(&reader), -EPROTO);
+	}
+}
+
+/* The payload is whole then, but a reader of lines would not see where it ends. */
+static void test_every_separator_changed(void **state)
+{
+	IMAGE image;
+
+	(void)state;
+	draw(&image, few_sizes, MESSAGES);
+	for (uint64_t number = 0; number < MESSAGES; number++) {
+		size_t at = image.data_ends[number] - 1;
+		READER *reader = NULL;
+		struct record record;
+
+		image.data[at] ^= 4;
+		put(&image, true);
+		assert_int_equal(reader_open(dir_fd, 0, true, &reader), 0);
+		while (reader_next(reader, &record) > 0)
+			assert_int_equal(record.loose, record.seq == number);
+		assert_int_equal(reader_passed(reader), MESSAGES);
+		image.data[at] ^= 4;
+	}
+}
+
 static void test_headers_that_are_not_right(void **state)
 {
 	static const struct {
 		size_t at;
 		int error;
-	} bytes[] = {{0, ENOMSG},   {7, ENOMSG},   {8, EPROTO},	  {9, EPROTO},	 {10, EBADMSG},
+	} bytes[] = {{0, ENOMSG},   {7, ENOMSG},   {8, EBADMSG},  {9, EBADMSG},	 {10, EBADMSG},
 		     {16, EBADMSG}, {31, EBADMSG}, {40, EBADMSG}, {60, EBADMSG}, {63, EBADMSG}};
 	IMAGE image;
 
@@ -347,6 +423,8 @@ static void test_headers_that_are_not_right(void **state)
 		assert_open_fails(&image, bytes[i].error);
 		image.index[bytes[i].at] ^= 0x08;
 	}
+	set_version(image.index, 3);
+	assert_open_fails(&image, EPROTO);
 	format_write_header(image.index, &(struct format_header){.first_seq = 1});
 	assert_open_fails(&image, EBADMSG); /* another segment's */
 	for (image.index_size = 0; image.index_size < FORMAT_HEADER_SIZE; image.index_size++)
@@ -402,6 +480,8 @@ int main(void)
 		TEST(test_sealed_data_cut_at_every_byte),
 		TEST(test_data_behind_a_sealed_segment_is_damage),
 		TEST(test_entries_that_point_nowhere),
+		TEST(test_every_byte_of_the_header_changed),
+		TEST(test_every_separator_changed),
 		TEST(test_headers_that_are_not_right),
 		TEST(test_files_that_are_missing),
 		TEST(test_links_are_not_followed),
