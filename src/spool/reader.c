@@ -3,26 +3,24 @@
  * size of the data window are handed out from within it; larger ones are checked in pieces. So a
  * segment of any size, with messages of any size, is read in the same memory.
  *
- * Files are read, not mapped: a file that somebody truncates meanwhile is an error here, and would
- * be a SIGBUS there.
+ * Records are handed out in batches: while one is put together, the data window does not move. So
+ * who copies messages on can write all that stand in a row at once.
  */
 #include "spool/reader.h"
 
 #include "base/crc32c.h"
-#include "base/io.h"
 #include "base/macro.h"
+#include "spool/input.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#define INDEX_WINDOW ((size_t)1024 * FORMAT_ENTRY_SIZE)
+#define INDEX_WINDOW ((size_t)2048 * FORMAT_ENTRY_SIZE)
 #define DATA_WINDOW (READER_WINDOW + 1) /* with the separator */
 
 struct window {
-	int fd;
+	struct input input;
 	uint64_t start;
 	size_t size; /* bytes in it */
 	size_t room;
@@ -37,26 +35,48 @@ struct reader {
 	uint64_t created_ns;
 	bool sealed;
 	bool has_header;
-	bool damaged;	/* told so already */
-	bool lost;	/* the entry before was damaged: where the next begins is not known */
-	bool separated; /* behind the payload looked at last stands a separator */
+	bool damaged; /* told so already */
+	bool lost;    /* the entry before was damaged: where the next begins is not known */
 	struct format_entry entry; /* returned last */
 };
+
+static bool window_has(const struct window *window, uint64_t offset, size_t size)
+{
+	uint64_t end = window->start + window->size;
+
+	return offset >= window->start && offset <= end && size <= end - offset;
+}
+
+/* Moves the window to `offset`, and fills it. What is in it already is kept. */
+static int window_move(struct window *window, uint64_t offset)
+{
+	uint64_t end = window->start + window->size;
+	size_t kept = 0;
+	ssize_t n;
+
+	if (offset >= window->start && offset < end) {
+		kept = (size_t)(end - offset);
+		memmove(window->data, window->data + (offset - window->start), kept);
+	}
+	window->start = offset;
+	window->size = kept;
+	n = input_read(&window->input, offset + kept, window->data + kept, window->room - kept);
+	if (n < 0)
+		return (int)n;
+	window->size += (size_t)n;
+	return 0;
+}
 
 /* Makes the window hold `size` bytes at `offset`, or what there is of them before the end of the
  * file. Returns how many there are, or −errno. */
 static ssize_t window_show(struct window *window, uint64_t offset, size_t size,
 			   const uint8_t **ret_data)
 {
-	uint64_t end = window->start + window->size;
+	if (!window_has(window, offset, size)) {
+		int r = window_move(window, offset);
 
-	if (offset < window->start || offset + size > end) {
-		ssize_t n = io_pread_all(window->fd, window->data, window->room, (off_t)offset);
-
-		if (n < 0)
-			return n;
-		window->start = offset;
-		window->size = (size_t)n;
+		if (r < 0)
+			return r;
 	}
 	*ret_data = window->data + (offset - window->start);
 	return (ssize_t)MIN(size, window->size - (size_t)(offset - window->start));
@@ -64,7 +84,7 @@ static ssize_t window_show(struct window *window, uint64_t offset, size_t size,
 
 static void window_done(struct window *window)
 {
-	close_fdp(&window->fd);
+	input_done(&window->input);
 	free(window->data);
 }
 
@@ -96,8 +116,8 @@ static int check_header(struct reader *reader)
 
 int reader_open_files(const struct reader_files *files, struct reader **ret_reader)
 {
-	CLEANUP_FD int index_fd = files->index_fd;
-	CLEANUP_FD int data_fd = files->data_fd;
+	CLEANUP(input_done) struct input index = {.fd = files->index_fd};
+	CLEANUP(input_done) struct input data = {.fd = files->data_fd};
 	CLEANUP(reader_free) struct reader *reader = calloc(1, sizeof(*reader));
 	int r;
 
@@ -105,10 +125,11 @@ int reader_open_files(const struct reader_files *files, struct reader **ret_read
 		return -ENOMEM;
 	reader->first_seq = files->first_seq;
 	reader->sealed = files->sealed;
-	reader->index = (struct window){
-		.fd = take_fd(&index_fd), .room = INDEX_WINDOW, .data = malloc(INDEX_WINDOW)};
-	reader->data = (struct window){
-		.fd = take_fd(&data_fd), .room = DATA_WINDOW, .data = malloc(DATA_WINDOW)};
+	reader->index =
+		(struct window){.input = index, .room = INDEX_WINDOW, .data = malloc(INDEX_WINDOW)};
+	reader->data =
+		(struct window){.input = data, .room = DATA_WINDOW, .data = malloc(DATA_WINDOW)};
+	index.fd = data.fd = -1;
 	if (!reader->index.data || !reader->data.data)
 		return -ENOMEM;
 	r = check_header(reader);
@@ -118,29 +139,20 @@ int reader_open_files(const struct reader_files *files, struct reader **ret_read
 	return 0;
 }
 
-static int open_file(int dir_fd, uint64_t seq, const char *suffix)
-{
-	char name[FORMAT_NAME_SIZE];
-	int fd = openat(dir_fd, format_name(name, seq, suffix),
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-
-	return fd < 0 ? -errno : fd;
-}
-
 int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
 {
-	CLEANUP_FD int index_fd =
-		open_file(dir_fd, first_seq, sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX);
-	CLEANUP_FD int data_fd = -1;
+	const char *suffix = sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX;
+	CLEANUP(input_done) struct input index = {.fd = -1};
+	CLEANUP(input_done) struct input data = {.fd = -1};
 	struct reader_files files = {.first_seq = first_seq, .sealed = sealed};
+	int r = input_open(&index, dir_fd, first_seq, suffix);
 
-	if (index_fd < 0)
-		return index_fd;
-	data_fd = open_file(dir_fd, first_seq, FORMAT_DATA_SUFFIX);
-	if (data_fd < 0)
-		return data_fd;
-	files.index_fd = take_fd(&index_fd);
-	files.data_fd = take_fd(&data_fd);
+	if (r >= 0)
+		r = input_open(&data, dir_fd, first_seq, FORMAT_DATA_SUFFIX);
+	if (r < 0)
+		return r;
+	files.index_fd = take_fd(&index.fd);
+	files.data_fd = take_fd(&data.fd);
 	return reader_open_files(&files, ret_reader);
 }
 
@@ -153,32 +165,58 @@ void reader_free(struct reader *reader)
 	free(reader);
 }
 
-/* The checksum of a payload, whatever its size, and whether its separator follows. −EBADMSG: it is
- * not there as a whole. */
-static int checksum(struct reader *reader, uint32_t *ret_crc)
+/* The checksum of a payload that is larger than the window. −EBADMSG: it is not there as a whole.
+ */
+static int check_in_pieces(struct reader *reader, struct record *record, uint32_t *ret_crc)
 {
-	uint64_t left = format_is_event(&reader->entry) ? 0 : reader->entry.length + 1;
-	uint64_t at = reader->entry.offset;
+	uint64_t left = record->entry.length, at = record->entry.offset;
+	const uint8_t *data;
 	uint32_t crc = 0;
+	ssize_t n;
 
-	reader->separated = left == 0;
 	while (left > 0) {
-		size_t want = (size_t)MIN(left, (uint64_t)DATA_WINDOW);
-		size_t payload = want - (want == left);
-		const uint8_t *data;
-		ssize_t n = window_show(&reader->data, at, want, &data);
+		size_t want = (size_t)MIN(left, (uint64_t)READER_WINDOW);
 
+		n = window_show(&reader->data, at, want, &data);
 		if (n < 0)
 			return (int)n;
-		if ((size_t)n < payload)
+		if ((size_t)n < want)
 			return -EBADMSG;
-		crc = crc32c(crc, data, payload);
-		reader->separated = (size_t)n > payload && data[payload] == FORMAT_SEPARATOR;
+		crc = crc32c(crc, data, want);
 		at += want;
 		left -= want;
 	}
+	n = window_show(&reader->data, at, 1, &data);
+	if (n < 0)
+		return (int)n;
+	record->loose = n < 1 || *data != FORMAT_SEPARATOR;
 	*ret_crc = crc;
-	return 0;
+	return 1;
+}
+
+/* 1: the payload is in the window. 0: it would have to be moved, and may not be. */
+static int check_in_window(struct reader *reader, bool may_move, struct record *record,
+			   uint32_t *ret_crc)
+{
+	struct window *window = &reader->data;
+	uint64_t offset = record->entry.offset;
+	size_t size = (size_t)record->entry.length;
+	int r;
+
+	if (!window_has(window, offset, size + 1)) {
+		if (!may_move)
+			return 0;
+		r = window_move(window, offset);
+		if (r < 0)
+			return r;
+		if (window->size < size)
+			return -EBADMSG;
+	}
+	record->payload = window->data + (offset - window->start);
+	record->loose =
+		!window_has(window, offset, size + 1) || record->payload[size] != FORMAT_SEPARATOR;
+	*ret_crc = crc32c(0, record->payload, size);
+	return 1;
 }
 
 /* A damaged entry may say anything: lengths that no file can have would upset pread(2). */
@@ -187,94 +225,119 @@ static bool is_plausible(const struct format_entry *entry)
 	return format_is_event(entry) || entry->length <= INT64_MAX / 2;
 }
 
-static const uint8_t *payload_in_window(const struct reader *reader)
+static int check_payload(struct reader *reader, bool may_move, struct record *record,
+			 uint32_t *ret_crc)
 {
-	const struct format_entry *entry = &reader->entry;
-
-	if (format_is_event(entry) || entry->length > READER_WINDOW)
-		return NULL;
-	if (entry->length == 0)
-		return reader->data.data;
-	return reader->data.data + (entry->offset - reader->data.start);
+	if (format_is_event(&record->entry))
+		return 1;
+	if (!is_plausible(&record->entry))
+		return -EBADMSG;
+	if (record->entry.length <= READER_WINDOW)
+		return check_in_window(reader, may_move, record, ret_crc);
+	return may_move ? check_in_pieces(reader, record, ret_crc) : 0;
 }
 
 /* Behind the last whole entry there is nothing, and the data ends with it: or a sealed index was
  * cut. Told once. */
 static int check_end(struct reader *reader, ssize_t rest)
 {
-	struct stat status;
+	uint64_t size;
+	int r;
 
 	if (!reader->sealed || reader->damaged)
 		return 0;
-	if (fstat(reader->data.fd, &status) < 0)
-		return -errno;
-	if (rest == 0 && (uint64_t)status.st_size == reader->data_end)
+	r = input_size(&reader->data.input, &size);
+	if (r < 0)
+		return r;
+	if (rest == 0 && size == reader->data_end)
 		return 0;
 	reader->damaged = true;
 	return -EBADMSG;
 }
 
-static int damage(struct reader *reader)
+/* Whether the payload stands elsewhere than right behind the one before. */
+static bool is_misplaced(const struct reader *reader, const struct format_entry *entry)
 {
-	reader->damaged = reader->lost = true;
-	return -EBADMSG;
-}
-
-/* Whether the payload stands where it should, with its separator. */
-static bool is_loose(const struct reader *reader)
-{
-	const struct format_entry *entry = &reader->entry;
-
 	if (format_is_event(entry))
 		return false;
-	return !reader->separated || entry->offset < reader->data_end ||
+	return entry->offset < reader->data_end ||
 	       (entry->offset > reader->data_end && !reader->lost);
 }
 
-int reader_next(struct reader *reader, struct record *ret_record)
+/* The next record. 1: it is whole. 0: there is none, or the data window would have to be moved for
+ * it, and may not be. Only what is whole is passed by. */
+static int read_record(struct reader *reader, bool may_move, struct record *ret_record)
 {
 	uint64_t at = FORMAT_HEADER_SIZE + reader->next * FORMAT_ENTRY_SIZE;
+	struct record record = {.seq = reader->first_seq + reader->next};
 	const uint8_t *stored;
 	uint32_t crc = 0;
 	ssize_t n = window_show(&reader->index, at, FORMAT_ENTRY_SIZE, &stored);
 	int r;
 
 	if (n < FORMAT_ENTRY_SIZE)
-		return n < 0 ? (int)n : check_end(reader, n);
-	reader->next++;
-	format_read_entry(stored, &reader->entry);
-	if (!is_plausible(&reader->entry))
-		return damage(reader);
-	r = checksum(reader, &crc);
-	if (r < 0)
-		return r == -EBADMSG ? damage(reader) : r;
+		return n < 0 ? (int)n : may_move ? check_end(reader, n) : 0;
+	format_read_entry(stored, &record.entry);
+	r = check_payload(reader, may_move, &record, &crc);
+	if (r <= 0)
+		return r;
 	if (!format_entry_is_valid(stored, crc))
-		return damage(reader);
-	*ret_record = (struct record){
-		.seq = reader->first_seq + reader->next - 1,
-		.entry = reader->entry,
-		.payload = payload_in_window(reader),
-		.loose = is_loose(reader),
-	};
-	reader->data_end = reader->entry.offset + format_data_size(&reader->entry);
+		return -EBADMSG;
+	reader->next++;
+	record.loose |= is_misplaced(reader, &record.entry);
+	reader->data_end = record.entry.offset + format_data_size(&record.entry);
 	reader->lost = false;
+	*ret_record = record;
 	return 1;
 }
 
-ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_t size)
+/* A record that cannot be read is passed by. In a segment that is being written, it may be that a
+ * window holds what was taken back since: there it is looked at again first. */
+static int read_again(struct reader *reader, int error, struct record *ret_record)
 {
-	const struct format_entry *entry = &reader->entry;
+	uint64_t at = FORMAT_HEADER_SIZE + reader->next * FORMAT_ENTRY_SIZE;
+	int r = error;
 
-	if (format_is_event(entry) || offset >= entry->length)
-		return 0;
-	return io_pread_all(reader->data.fd, data,
-			    (size_t)MIN((uint64_t)size, entry->length - offset),
-			    (off_t)(entry->offset + offset));
+	if (!reader->sealed && error == -EBADMSG) {
+		reader->index.size = reader->data.size = 0;
+		r = read_record(reader, true, ret_record);
+	}
+	if (r < 0 && window_has(&reader->index, at, FORMAT_ENTRY_SIZE))
+		reader->next++;
+	if (r == -EBADMSG)
+		reader->damaged = reader->lost = true;
+	return r;
 }
 
-uint64_t reader_data_end(const struct reader *reader)
+static bool is_large(const struct format_entry *entry)
 {
-	return reader->data_end;
+	return !format_is_event(entry) && entry->length > READER_WINDOW;
+}
+
+ssize_t reader_next_batch(struct reader *reader, struct record *records, size_t max)
+{
+	int r = read_record(reader, true, &records[0]);
+	size_t count = 1;
+
+	if (r < 0)
+		r = read_again(reader, r, &records[0]);
+	if (r <= 0)
+		return r;
+	while (count < max && !is_large(&records[0].entry) &&
+	       read_record(reader, false, &records[count]) > 0)
+		count++;
+	reader->entry = records[count - 1].entry;
+	return (ssize_t)count;
+}
+
+int reader_next(struct reader *reader, struct record *ret_record)
+{
+	struct record record;
+	ssize_t n = reader_next_batch(reader, &record, 1);
+
+	if (n > 0)
+		*ret_record = record;
+	return (int)n;
 }
 
 uint64_t reader_passed(const struct reader *reader)
@@ -290,4 +353,29 @@ uint64_t reader_created_ns(const struct reader *reader)
 bool reader_has_header(const struct reader *reader)
 {
 	return reader->has_header;
+}
+
+uint64_t reader_seq(const struct reader *reader)
+{
+	return reader->first_seq + reader->next;
+}
+
+ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_t size)
+{
+	const struct format_entry *entry = &reader->entry;
+
+	if (format_is_event(entry) || offset >= entry->length)
+		return 0;
+	return input_read(&reader->data.input, entry->offset + offset, data,
+			  (size_t)MIN((uint64_t)size, entry->length - offset));
+}
+
+int reader_data_fd(const struct reader *reader)
+{
+	return input_fd(&reader->data.input);
+}
+
+uint64_t reader_data_end(const struct reader *reader)
+{
+	return reader->data_end;
 }

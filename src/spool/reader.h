@@ -34,18 +34,31 @@ struct record {
 	bool loose;
 };
 
-#define READER_WINDOW ((size_t)256 << 10)
+#define READER_WINDOW ((size_t)512 << 10)
 
 /* 1: a record that is whole. 0: there is no further one. −EBADMSG: this record is damaged; go on
  * with the next one or stop. Else what read(2) says. */
 int reader_next(struct reader *reader, struct record *ret_record);
 
-/* Reads from the payload of the record that reader_next() returned last. A count, which is 0 behind
+/* The same for up to `max` records at a time, all of whose payloads stay until the next call.
+ * Payloads that stand in a row in the data file do so in memory, each with its separator. A count,
+ * 0 or an error as above: an error is told when all before it was returned. A payload that is
+ * larger than READER_WINDOW comes alone. */
+ssize_t reader_next_batch(struct reader *reader, struct record *records, size_t max);
+
+/* Reads from the payload of the record that was returned last. A count, which is 0 behind
  * its end, or −errno. */
 ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_t size);
 
+/* A descriptor from which the data can be read too, where format_entry.offset says; −1 if there is
+ * none. It stays the reader's. */
+int reader_data_fd(const struct reader *reader);
+
 /* Of what was returned so far: where in the data file the last of it ends. */
 uint64_t reader_data_end(const struct reader *reader);
+
+/* The number of the record that comes next. */
+uint64_t reader_seq(const struct reader *reader);
 
 /* How many entries were passed, damaged ones too. When reader_next() tells of damage and this stays
  * as it was, the damage is at the end: the sizes of the files do not fit. */

@@ -17,20 +17,26 @@
 #include <string.h>
 #include <tempfile.h>
 
+#define CHECK_BATCH 64 /* records */
+
 int segment_check(int dir_fd, struct segment *segment)
 {
 	CLEANUP(reader_free) struct reader *reader = NULL;
 	struct segment counted = *segment;
-	struct record record;
-	int r = reader_open(dir_fd, segment->first_seq, true, &reader);
+	struct record records[CHECK_BATCH];
+	ssize_t n = reader_open(dir_fd, segment->first_seq, true, &reader);
 
-	if (r < 0)
-		return r;
-	while ((r = reader_next(reader, &record)) > 0)
-		if (!format_is_event(&record.entry))
-			segment_count(&counted, &record.entry);
-	if (r < 0)
-		return r;
+	if (n < 0)
+		return (int)n;
+	while ((n = reader_next_batch(reader, records, CHECK_BATCH)) > 0)
+		for (ssize_t i = 0; i < n; i++) {
+			if (records[i].loose)
+				return -EBADMSG;
+			if (!format_is_event(&records[i].entry))
+				segment_count(&counted, &records[i].entry);
+		}
+	if (n < 0)
+		return (int)n;
 	counted.counted = true;
 	*segment = counted;
 	return 0;

@@ -241,6 +241,86 @@ static void test_every_byte_of_the_data_changed(void **state)
 	}
 }
 
+/* In batches, every record is the same, and what stands in a row in the file does so in memory. */
+static void test_batches(void **state)
+{
+	struct record records[7];
+	READER *reader = NULL;
+	uint64_t number = 0;
+	ssize_t n;
+	IMAGE image;
+
+	(void)state;
+	draw(&image, mixed_sizes, 60);
+	put(&image, true);
+	assert_int_equal(reader_open(dir_fd, 0, true, &reader), 0);
+	while ((n = reader_next_batch(reader, records, ARRAY_SIZE(records))) > 0) {
+		assert_true(n <= (ssize_t)ARRAY_SIZE(records));
+		for (ssize_t i = 0; i < n; i++, number++) {
+			size_t size = mixed_sizes(number);
+
+			assert_int_equal(records[i].seq, number);
+			assert_int_equal(records[i].entry.length, size);
+			assert_false(records[i].loose);
+			assert_ptr_equal(records[i].payload,
+					 records[0].payload + (records[i].entry.offset -
+							       records[0].entry.offset));
+			for (size_t at = 0; at < size; at++)
+				assert_int_equal(records[i].payload[at], message_byte(number, at));
+			assert_int_equal(records[i].payload[size], '\n');
+		}
+		assert_int_equal(reader_seq(reader), number);
+	}
+	assert_int_equal(n, 0);
+	assert_int_equal(number, 60);
+}
+
+/* What is whole before a damaged record comes first. */
+static void test_a_batch_ends_before_damage(void **state)
+{
+	struct record records[MESSAGES];
+	READER *reader = NULL;
+	IMAGE image;
+
+	(void)state;
+	draw(&image, few_sizes, MESSAGES);
+	image.index[FORMAT_HEADER_SIZE + 5 * FORMAT_ENTRY_SIZE + 20] ^= 1;
+	put(&image, true);
+	assert_int_equal(reader_open(dir_fd, 0, true, &reader), 0);
+	assert_int_equal(reader_next_batch(reader, records, MESSAGES), 5);
+	assert_int_equal(reader_next_batch(reader, records, MESSAGES), -EBADMSG);
+	assert_int_equal(reader_seq(reader), 6);
+	assert_int_equal(reader_next_batch(reader, records, MESSAGES), MESSAGES - 6);
+	assert_int_equal(records[0].seq, 6);
+	assert_int_equal(reader_next_batch(reader, records, MESSAGES), 0);
+}
+
+/* A message that had begun is taken back, and another one stands in its place: what was read ahead
+ * is not shown. */
+static void test_an_open_segment_whose_end_is_written_again(void **state)
+{
+	READER *reader = NULL;
+	struct record record;
+	size_t whole;
+	IMAGE image;
+
+	(void)state;
+	draw(&image, few_sizes, 4);
+	whole = image.index_size;
+	image.index_size -= FORMAT_ENTRY_SIZE;
+	image.data[image.data_ends[2]] ^= 0x55;
+	put(&image, false);
+	assert_int_equal(reader_open(dir_fd, 0, false, &reader), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(reader_next(reader, &record), 1);
+	assert_int_equal(reader_next(reader, &record), 0);
+	image.data[image.data_ends[2]] ^= 0x55;
+	image.index_size = whole;
+	put(&image, false);
+	assert_int_equal(reader_next(reader, &record), 1);
+	check_payload(reader, &record, 3);
+}
+
 static void test_a_sealed_index_cut_at_every_byte(void **state)
 {
 	uint64_t whole, missing;
@@ -476,6 +556,9 @@ int main(void)
 		TEST(test_an_open_segment_that_grows),
 		TEST(test_every_byte_of_the_entries_changed),
 		TEST(test_every_byte_of_the_data_changed),
+		TEST(test_batches),
+		TEST(test_a_batch_ends_before_damage),
+		TEST(test_an_open_segment_whose_end_is_written_again),
 		TEST(test_a_sealed_index_cut_at_every_byte),
 		TEST(test_sealed_data_cut_at_every_byte),
 		TEST(test_data_behind_a_sealed_segment_is_damage),

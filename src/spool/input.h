@@ -1,0 +1,31 @@
+/* What a reader reads: one file of a segment, wherever its bytes come from. */
+#ifndef WEIR_SPOOL_INPUT_H
+#define WEIR_SPOOL_INPUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct input {
+	int fd; /* −1: none */
+};
+
+/* −ENOENT: there is no such file; −ELOOP: a symbolic link stands in its place. Else the errors of
+ * open(2). */
+int input_open(struct input *input, int dir_fd, uint64_t first_seq, const char *suffix);
+void input_done(struct input *input);
+
+/* Up to `size` bytes at `offset`, fewer only at the end. A count or −errno. */
+ssize_t input_read(struct input *input, uint64_t offset, void *data, size_t size);
+
+int input_size(struct input *input, uint64_t *ret_size);
+
+/* A descriptor of a file that holds the same bytes at the same offsets, −1 if there is none. */
+int input_fd(const struct input *input);
+
+static inline void input_donep(struct input *input)
+{
+	input_done(input);
+}
+
+#endif
