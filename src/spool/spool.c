@@ -31,14 +31,19 @@ static int enqueue_found(struct spool *spool, const struct listing_entry *found)
 static int take_over(struct spool *spool)
 {
 	CLEANUP(listing_done) struct listing listing = {0};
+	uint64_t noted = directory_noted_seq(&spool->directory);
 	int r = listing_read(spool->directory.fd, &listing);
 
-	spool->next_seq = directory_noted_seq(&spool->directory);
+	spool->next_seq = noted;
 	for (size_t i = 0; r >= 0 && i < listing.count; i++) {
 		r = recover_segment(spool->directory.fd, &listing.entries[i]);
 		if (r >= 0 && listing.entries[i].sealed)
 			r = enqueue_found(spool, &listing.entries[i]);
 	}
+	/* Who was killed had not noted the segment that was open. It may be acknowledged, and we be
+	 * killed, before another one is sealed. */
+	if (r >= 0 && spool->next_seq > noted)
+		r = directory_note_seq(&spool->directory, spool->next_seq);
 	spool_note_peak(spool);
 	return r;
 }

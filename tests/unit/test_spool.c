@@ -352,6 +352,28 @@ static void test_what_was_left_comes_out_first(void **state)
 	assert_on_disk(13, small_sizes);
 }
 
+/* Also when the segment that was open is acknowledged, and the process dies before it seals. */
+static void test_numbers_go_on_after_two_crashes(void **state)
+{
+	struct spool_options options = {.segment_messages = 100};
+	struct source source = {.size_of = small_sizes};
+	SPOOL *spool = open_spool(&options);
+	struct segment *segment;
+
+	(void)state;
+	send_until(spool, &source, 9);
+	spool_free(TAKE_PTR(spool));
+	spool = open_spool(&options);
+	assert_int_equal(spool_ack(spool, spool_take(spool)), 0);
+	spool_free(TAKE_PTR(spool));
+	spool = open_spool(&options);
+	send_until(spool, &source, 10);
+	assert_int_equal(spool_seal(spool), 0);
+	segment = spool_take(spool);
+	assert_int_equal(segment->first_seq, 9);
+	spool_keep(spool, segment);
+}
+
 static void test_only_one_owner(void **state)
 {
 	struct spool_options options = {.path = scratch, .segment_bytes = 100};
@@ -424,6 +446,7 @@ int main(void)
 		TEST_IN_SCRATCH(test_how_far_the_open_segment_is_captured),
 		TEST_IN_SCRATCH(test_after_a_crash_everything_committed_is_there),
 		TEST_IN_SCRATCH(test_what_was_left_comes_out_first),
+		TEST_IN_SCRATCH(test_numbers_go_on_after_two_crashes),
 		TEST_IN_SCRATCH(test_only_one_owner),
 		TEST_IN_SCRATCH(test_a_spool_of_our_own_goes_when_it_is_empty),
 		TEST_IN_SCRATCH(test_a_spool_of_our_own_stays_with_what_was_kept),

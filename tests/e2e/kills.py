@@ -1,0 +1,212 @@
+"""Kills at speed: captures that die by SIGKILL, tens of them in a second, and a ledger that is
+looked into after each.
+
+One process goes through story after story, each with a spool of its own, beside a server of its own
+that lives as long as it does. A capture runs for some milliseconds. It is killed at a random moment,
+at an exact call on the files (tests/fault/kill.c), or at one of the first calls of several starts in
+a row, which is in recovery as a rule. What it was told to do is drawn as well.
+"""
+
+import collections
+import ctypes
+import os
+import select
+import shutil
+import signal
+import subprocess
+import time
+
+import torture
+from apart import libc
+from harness import LIMIT
+from servers.hostile import HostileServer
+from torture import Dice, Ledger, Source, keeper_environment
+
+KILLS_PER_STORY = 25
+RUNS_PER_STORY = 100  # some end before they are killed
+PR_SET_CHILD_SUBREAPER = 36
+
+
+class Tools:
+    """What every story needs: weir and what it can do, its environment, and our own programs."""
+
+    def __init__(self, weir, program, keeper, kill_library):
+        self.program, self.keeper, self.library = program, keeper, kill_library
+        self.environment = weir.environment()
+        self.help = subprocess.run([program, "capture", "--help"], capture_output=True, text=True,
+                                   check=True).stdout
+
+    def knows(self, option):
+        return f" {option} " in self.help
+
+
+class Service:
+    """A server that sends to each client what the source of its run has."""
+
+    def __init__(self):
+        self.source = None
+        self._server = HostileServer(lambda connection: self.source.script(connection))
+        self.url = self._server.url
+
+    def finish(self):
+        self._server.finish()
+
+
+def random_options(tools, dice):
+    options = ["--segment-size", dice.choice(["1", "2000", "20000", "200000", "64MiB"]),
+               "--segment-age", dice.choice(["0", "5ms", "50ms", "10s"]),
+               "--segment-messages", dice.choice(["0", "0", "1", "10", "100"])]
+    if tools.knows("--sync") and dice.once_in(2):
+        options += ["--sync", dice.choice(["every", "seal", "interval=2ms", "bytes=10k"])]
+    if tools.knows("--on-full") and dice.once_in(4):
+        options += ["--on-full", dice.choice(["block", "stop"])]
+    if dice.once_in(4):
+        options += ["--disk-max", "4MiB"]
+    return options
+
+
+class Story:
+    def __init__(self, tools, service, place, dice):
+        self.tools, self.service, self.place, self.dice = tools, service, place, dice
+        self.spool, self.handed = place / "spool", place / "handed"
+        self.handed.mkdir(parents=True)
+        self.ledger, self.run, self.count = Ledger(self.spool, self.handed), 0, collections.Counter()
+
+    def start(self, how, options, environment, **source_options):
+        self.run += 1
+        source = Source(self.dice, self.run, **source_options)
+        self.ledger.add(source)
+        self.service.source = source
+        rest = {"command": ["--", self.tools.keeper, self.handed, "{}"], "keep": ["--keep"],
+                "stdout": []}[how]
+        with open(self.place / "out", "wb") as out, open(self.place / "err", "wb") as err:
+            process = subprocess.Popen(
+                [self.tools.program, "capture", self.service.url, "--spool", self.spool, *options,
+                 *rest], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                env={**self.tools.environment, **environment})
+        return source, process
+
+    def wait(self, process):
+        """Sooner than Popen.wait() with its growing naps would."""
+        if process.returncode is not None:
+            return process.returncode
+        pidfd = os.pidfd_open(process.pid)
+        try:
+            ready = select.select([pidfd], [], [], LIMIT)[0]
+        finally:
+            os.close(pidfd)
+        if not ready:
+            process.kill()
+        code = process.wait()
+        assert ready, f"run {self.run}: still running after {LIMIT} s\n{self.said()}"
+        return code
+
+    def said(self):
+        return (self.place / "err").read_text(errors="replace")
+
+    def orphans(self):
+        """The COMMANDs that are left. Only while no weir runs, which would be taken for one."""
+        children = f"/proc/self/task/{os.getpid()}/children"
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return []
+        with open(children) as text:
+            return [int(pid) for pid in text.read().split()]
+
+    def settle(self, process, source, how):
+        """The end of a run, however it came, and what has to be true then."""
+        code = self.wait(process)
+        orphans = self.orphans()
+        self.count["outlived by COMMAND"] += len(orphans) > 0
+        if self.dice.once_in(2):
+            for pid in orphans:
+                os.kill(pid, signal.SIGKILL)
+        assert code in (0, 1, -signal.SIGKILL), f"exit code {code}\n{self.said()}"
+        if code >= 0:
+            self.ledger.is_whole(source)
+        if how == "stdout":
+            self.ledger.printed((self.place / "out").read_bytes())
+        held = self.ledger.check()
+        self.count["kills"] += code < 0
+        self.count["ends"] += code >= 0
+        return held
+
+    def kill_once(self):
+        """One run that may die at any moment, or at an exact call."""
+        dice, environment = self.dice, {}
+        how = dice.choice(["command"] * 4 + ["keep", "stdout"])
+        environment.update(keeper_environment(self.run + 1, dice.choice([0, 3, 10]),
+                                              dice.choice([0, 2, 5])))
+        exact = self.tools.library and dice.once_in(2)
+        if exact:
+            environment.update(self.kill_at(dice.log_uniform(1, 600)))
+        source, process = self.start(how, random_options(self.tools, dice), environment)
+        if not exact:
+            time.sleep(dice.log_uniform(1000, 30_000) / 1e6)
+            process.kill()
+        self.count[how] += 1
+        return self.settle(process, source, how)
+
+    def kill_at(self, call):
+        return {"LD_PRELOAD": str(self.tools.library), "WEIR_KILL_PROGRAM": "weir",
+                "WEIR_KILL": f"{call}{self.dice.choice(['', ':half'])}"}
+
+    def kill_starts(self):
+        """Several in a row that die while they take over what the one before has left."""
+        for _ in range(self.dice.randrange(2, 6)):
+            environment = {**keeper_environment(self.run + 1),
+                           **self.kill_at(self.dice.log_uniform(1, 60))}
+            source, process = self.start("command", [], environment, most=5)
+            held = self.settle(process, source, "command")
+            self.count["at a start"] += 1
+        return held
+
+    def look(self, held):
+        """weir cat, which repairs nothing, sees what an independent reader sees."""
+        done = subprocess.run([self.tools.program, "cat", self.spool], capture_output=True,
+                              env=self.tools.environment, timeout=LIMIT, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stdout == b"".join(payload + b"\n" for payload in held), "cat sees other things"
+        self.count["cats"] += 1
+
+    def end(self):
+        """The last run, of which nothing may be left."""
+        deadline = time.monotonic() + LIMIT
+        while self.orphans():
+            assert time.monotonic() < deadline, "a COMMAND does not end"
+            time.sleep(0.001)
+        source, process = self.start("command", [], keeper_environment(self.run + 1))
+        held = self.settle(process, source, "command")
+        assert held == [] and source.run in self.ledger.whole, self.said()
+        deliveries, messages = self.ledger.check_end()
+        self.count["messages"] += messages
+        self.count["repeated"] += deliveries - messages
+
+    def play(self, kills):
+        while self.count["kills"] < kills and self.run < RUNS_PER_STORY:
+            starts = self.tools.library and self.dice.once_in(10)
+            held = self.kill_starts() if starts else self.kill_once()
+            if self.dice.once_in(4) and self.spool.is_dir():
+                self.look(held)
+        self.end()
+        return self.count
+
+
+def stories(tools, root, worker, kills):
+    """Story after story, until there were so many kills. Returns what happened how often."""
+    libc.prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
+    service, total, number = Service(), collections.Counter(), 0
+    while total["kills"] < kills:
+        place = root / f"story{worker}.{number}"
+        story = Story(tools, service, place, Dice("kills", worker, number))
+        try:
+            total += story.play(min(KILLS_PER_STORY, kills - total["kills"]))
+        except AssertionError as failure:
+            raise AssertionError(f"seed {torture.SEED}, story {worker}.{number} in {place}, run "
+                                 f"{story.run}: {failure}") from failure
+        shutil.rmtree(place)
+        number += 1
+    service.finish()
+    return total

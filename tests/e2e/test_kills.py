@@ -1,0 +1,42 @@
+"""Captures that are killed, again and again: nothing captured is lost, and nothing stays behind."""
+
+import collections
+import os
+
+import pytest
+
+import torture
+from apart import Apart, results
+from harness import SANITIZED, weir_path
+from kills import Tools, stories
+from pathlib import Path
+from torture import build, build_keeper
+
+KILL_SOURCE = Path(__file__).resolve().parents[1] / "fault" / "kill.c"
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("programs")
+    library = None if SANITIZED else build(KILL_SOURCE, directory, "-fPIC", "-shared",
+                                           "-fvisibility=hidden")
+    return build_keeper(directory), library
+
+
+def kill(weir, place, programs, kills):
+    tools, workers = Tools(weir, weir_path(), *programs), min(2, os.cpu_count())
+    tasks = [Apart(stories, tools, place.root, worker, kills // workers)
+             for worker in range(workers)]
+    count = sum(results(tasks), collections.Counter())
+    print(f"torture: seed {torture.SEED}: {dict(count)}")
+    return count
+
+
+def test_kill_a_little(weir, place, programs):
+    assert kill(weir, place, programs, 50)["kills"] >= 50
+
+
+@pytest.mark.torture
+def test_kill(weir, place, programs):
+    """After every kill, everything is with its receiver or in the spool; at the end, handed on."""
+    assert kill(weir, place, programs, torture.KILLS)["kills"] >= torture.KILLS - 1
