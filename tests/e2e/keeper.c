@@ -1,12 +1,12 @@
 /*
  * A COMMAND that keeps a copy of every segment: keeper DIRECTORY DATA.
  *
- * The copy of the data and of $WEIR_INDEX goes to DIRECTORY/$RUN.$WEIR_FIRST_SEQ.PID, and when it is
- * whole, keeper signs for it: it adds a line "NAME RUN FIRST_SEQ POSITION" to DIRECTORY/order.
+ * The copy of the data and of $WEIR_INDEX goes to DIRECTORY/$RUN.$WEIR_FIRST_SEQ.PID, and when it
+ * is whole, keeper signs for it: it adds a line "NAME RUN FIRST_SEQ POSITION" to DIRECTORY/order.
  * POSITION is the size that $POSITION_OF has just then, 0 without one.
  *
- * One in $FAIL segments fails before that and one behind it; one in $SLOW takes its time. Which ones
- * they are depends on the number of the segment and on the run alone.
+ * One in $FAIL segments fails before that and one behind it; one in $SLOW takes its time. Which
+ * ones they are depends on the number of the segment and on the run alone.
  *
  * In C and linked statically, because a shell and its programs take longer than weir itself.
  */

@@ -112,7 +112,7 @@ def _read_entry(raw, data, seq, path):
     return Record(seq, kind, flags, source, connection, time_ns, payload, value)
 
 
-def _data_of(index):
+def data_of(index):
     return index.with_name(index.name.split(".")[0] + ".data")
 
 
@@ -120,7 +120,7 @@ def read_segment(index):
     """One segment, given the path of its index. An open index ends at its first bad entry."""
     index = Path(index)
     sealed = index.suffix != ".open"
-    raw, payloads = index.read_bytes(), _data_of(index).read_bytes()
+    raw, payloads = index.read_bytes(), data_of(index).read_bytes()
     first_seq, created = _check_header(raw, index)
     if index.name.split(".")[0] != f"{first_seq:020}":
         raise Damage(f"{index}: the header says that the first record is {first_seq}")
@@ -142,7 +142,7 @@ def read_spool(directory):
     paths = sorted([*directory.glob("*.index"), *directory.glob("*.index.open")])
     segments = []
     for path in paths:
-        if not _data_of(path).exists():
+        if not data_of(path).exists():
             continue  # acknowledged: its deletion was interrupted between the two files
         if path.suffix == ".open" and path.stat().st_size < HEADER.size:
             continue  # just begun

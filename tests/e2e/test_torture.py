@@ -1,32 +1,27 @@
-"""The long tests of `make torture`: kill, faults, full disks, slow consumers, at random.
+"""The long tests of `make torture`: faults, full disks, slow consumers, at random.
 
 Every test gets its own dice from the seed, so that SEED=… replays the choices of all of them.
-When the process is hit also depends on the machine, but for the kills at an exact call.
+Which call is hit also depends on the machine.
 """
 
 import os
-import shutil
-import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 import torture
 from disconnects import disconnect
 from frames import texts
-from harness import SANITIZED, kill_marked, marked_processes, wait_until, weir_path
+from harness import SANITIZED, marked_processes, wait_until, weir_path
 from servers.hostile import HostileServer, flooding
 from test_disk_cap import Watch
 from test_faults import DOCUMENTED, library  # noqa: F401 (a fixture)
-from torture import Dice, Ledger, Source, keeper, keeper_environment
+from torture import Dice, Ledger, Source, build_keeper, keeper_environment
 
 pytestmark = pytest.mark.torture
 
-KILL_SOURCE = Path(__file__).resolve().parents[1] / "fault" / "kill.c"
-KILLS_PER_SPOOL = 20
 MEBIBYTE = 1 << 20
 SPARED = {"EINTR", "EAGAIN"}  # for ever, these would be a hang that is nobody's fault
 
@@ -46,14 +41,8 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def kill_library(tmp_path_factory):
-    compiler = os.environ.get("CC") or shutil.which("cc")
-    if SANITIZED or not compiler:
-        return None
-    path = tmp_path_factory.mktemp("kill") / "kill.so"
-    subprocess.run([*compiler.split(), "-std=c11", "-D_GNU_SOURCE", "-O1", "-fPIC", "-shared",
-                    "-fvisibility=hidden", KILL_SOURCE, "-o", path], check=True)
-    return path
+def keeper(tmp_path_factory):
+    return build_keeper(tmp_path_factory.mktemp("keeper"))
 
 
 def random_segments(dice):
@@ -65,8 +54,9 @@ def random_segments(dice):
 class Story:
     """One spool, and the runs that it goes through."""
 
-    def __init__(self, weir, place, serve, spool, dice):
+    def __init__(self, weir, keeper, place, serve, spool, dice):
         self.weir, self.place, self.serve, self.dice = weir, place, serve, dice
+        self.keeper = keeper
         self.spool, self.runs = spool, 0
         self.handed = place.directory("handed")
         self.ledger = Ledger(spool, self.handed)
@@ -77,7 +67,7 @@ class Story:
         source = Source(self.dice, self.runs, **source_options)
         self.ledger.add(source)
         server = self.serve(source.script)
-        rest = {"command": ["--", *keeper(self.handed)], "keep": ["--keep"], "stdout": []}[how]
+        rest = {"command": ["--", self.keeper, self.handed, "{}"], "keep": ["--keep"], "stdout": []}[how]
         process = self.weir.start_capture(
             server.url, "--spool", self.spool, *options, *rest,
             env={**keeper_environment(self.runs, fail, slow), **(env or {})})
@@ -100,41 +90,6 @@ class Story:
         print(f"torture: {self.runs} runs, {messages} messages, {repeated} handed on")
 
 
-def kill_somewhere(story, library):
-    """One run that may die at any moment, or at an exact call."""
-    dice = story.dice
-    how = dice.choice(["command"] * 4 + ["keep", "stdout"])
-    options = {"how": how, "fail": dice.choice([0, 3, 10]), "slow": dice.choice([0, 2, 5])}
-    if library and dice.once_in(2):
-        options["env"] = {"LD_PRELOAD": str(library), "WEIR_KILL_PROGRAM": "weir",
-                          "WEIR_KILL": f"{dice.log_uniform(1, 600)}{dice.choice(['', ':half'])}"}
-    source, process = story.start(*random_segments(dice), **options)
-    if "env" not in options:
-        time.sleep(dice.choice([0.02, 0.1, 0.3]) * dice.random())
-        process.signal(signal.SIGKILL)
-    result = process.wait()
-    if dice.once_in(2):
-        kill_marked(story.place.mark)  # COMMAND too; otherwise it outlives weir
-    assert result.code in (0, 1, -signal.SIGKILL), result
-    if result.code >= 0:
-        story.ledger.is_whole(source)
-    if how == "stdout":
-        story.ledger.printed(result.out)
-
-
-@pytest.mark.parametrize("number", range(max(1, torture.KILLS // KILLS_PER_SPOOL)))
-def test_kill(weir, serve, place, kill_library, number):
-    """After every kill, everything is with its receiver or in the spool; at the end, handed on."""
-    print(f"torture: seed {torture.SEED}")
-    story = Story(weir, place, serve, place.root / "spool", Dice("kill", number))
-    for _ in range(min(KILLS_PER_SPOOL, torture.KILLS)):
-        kill_somewhere(story, kill_library)
-        held = story.ledger.check()
-        if story.dice.once_in(4) and story.spool.is_dir():
-            assert weir.cat(story.spool).expect(0).out == b"".join(p + b"\n" for p in held)
-    story.end()
-
-
 def random_fault(dice):
     function = dice.choice(list(FAULTS))
     error = dice.choice(FAULTS[function])
@@ -144,11 +99,11 @@ def random_fault(dice):
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer does not mix with LD_PRELOAD")
 @pytest.mark.parametrize("number", range(torture.FAULTS))
-def test_fault(library, weir, serve, place, number):  # noqa: F811
+def test_fault(library, weir, keeper, serve, place, number):  # noqa: F811
     """No crash, no hang, no false success; and the next run delivers what this one left."""
     print(f"torture: seed {torture.SEED}")
     dice, log = Dice("fault", number), place.root / "faults"
-    story = Story(weir, place, serve, place.root / "spool", dice)
+    story = Story(weir, keeper, place, serve, place.root / "spool", dice)
     if dice.once_in(3):
         story.run_to_the_end(0, how="keep")
     fault = random_fault(dice)
@@ -202,9 +157,9 @@ class Filler:
         self._path.unlink(missing_ok=True)
 
 
-def test_full_disk(weir, serve, place, small_disk):
+def test_full_disk(weir, keeper, serve, place, small_disk):
     """The disk is full now and then. What a run cannot take, it must not have taken."""
-    story = Story(weir, place, serve, small_disk / "spool", Dice("full disk"))
+    story = Story(weir, keeper, place, serve, small_disk / "spool", Dice("full disk"))
     end, full = time.monotonic() + torture.SECONDS / 2, 0
     while time.monotonic() < end:
         filler = Filler(small_disk, 2 * MEBIBYTE, story.dice)

@@ -2,32 +2,23 @@
 
 import os
 import random
+import shutil
+import subprocess
 import time
+from pathlib import Path
 
 import frames
 from servers.hostile import Connection
-from spool_reader import read_segment, read_spool
+from spool_reader import data_of, end_of, read_segment
 
 SEED = int(os.environ.get("WEIR_TORTURE_SEED") or time.time_ns() % 1_000_000)
-KILLS = int(os.environ.get("WEIR_TORTURE_KILLS") or 240)
+KILLS = int(os.environ.get("WEIR_TORTURE_KILLS") or 2000)
+IMAGES = int(os.environ.get("WEIR_TORTURE_IMAGES") or 400)
 FAULTS = int(os.environ.get("WEIR_TORTURE_FAULTS") or 300)
 REAPS = int(os.environ.get("WEIR_TORTURE_REAPS") or 20_000)
 DISCONNECTS = int(os.environ.get("WEIR_TORTURE_DISCONNECTS") or 1000)
 SECONDS = float(os.environ.get("WEIR_TORTURE_SECONDS") or 40)
 FILLER = random.Random(0).randbytes(1 << 20).hex().encode()
-
-# Keeps a copy of the segment, and signs for it in `order` when the copy is whole. One in $FAIL
-# segments fails before that and one behind it; one in $SLOW takes its time.
-KEEP = """
-here=$1/$RUN.$WEIR_FIRST_SEQ.$$
-fate=$((WEIR_FIRST_SEQ * 7919 + RUN * 31))
-mkdir "$here" || exit 2
-if [ "$SLOW" -gt 0 ] && [ $((fate % SLOW)) -eq 0 ]; then sleep 0.02; fi
-if [ "$FAIL" -gt 0 ] && [ $((fate % FAIL)) -eq 1 ]; then exit 3; fi
-cp "$2" "$WEIR_INDEX" "$here" || exit 4
-echo "$here $RUN $WEIR_FIRST_SEQ" >>"$1/order"
-if [ "$FAIL" -gt 0 ] && [ $((fate % FAIL)) -eq 2 ]; then exit 5; fi
-"""
 
 
 class Dice(random.Random):
@@ -80,85 +71,151 @@ class Source:
 
 
 class Ledger:
-    """Who has which message: the spool, or those to whom it was handed on."""
+    """Who has which message: the spool, or those to whom it was handed on.
+
+    Only what is new is read, so that a look after each of many kills costs little.
+    """
 
     def __init__(self, spool, handed):
         self.spool, self._handed = spool, handed
         self._sources = {}
-        self._whole = set()  # runs that came to their end
+        self.whole = set()  # runs that came to their end
         self._seen = {}  # by record number: all that ever stood in the spool
-        self._delivered = {}  # payload: how often
-        self._read = set()  # of the directory with copies
+        self._most = {}  # by run: how many of its messages were ever seen
+        self._delivered = {}  # by run: the numbers of its messages that somebody has
+        self._deliveries = 0
+        self._order_read = 0  # bytes of the list of copies
         self._last = {}  # by run: the segment handed on last
+        self._copied = {}  # by first record number: how many records
+        self._gone = {}  # segments with somebody and not in the spool any more: since which run
+        self._cache = {}  # sealed segments, which do not change
 
     def add(self, source):
         self._sources[source.run] = source
 
     def is_whole(self, source):
-        self._whole.add(source.run)
+        self.whole.add(source.run)
 
     def printed(self, output):
         """What a run wrote to standard output: a line for each message, the last one maybe cut."""
         lines = output.split(b"\n")[:-1]
-        places = [tuple(map(int, line.split(b" ")[:2])) for line in lines]
+        places = [self._place(line) for line in lines]
         assert places == sorted(set(places)), "printed twice, or in the wrong order"
-        self._deliver(lines)
+        self._deliver(places)
 
-    def _deliver(self, payloads):
-        for payload in payloads:
-            self._delivered[payload] = self._delivered.get(payload, 0) + 1
+    def _place(self, payload):
+        """The run and the number of a message, which must be one that was sent."""
+        run, number = map(int, payload.split(b" ", 2)[:2])
+        sent = self._sources[run].payloads
+        assert number < len(sent) and sent[number] == payload, f"never sent: {payload[:40]}"
+        self._most[run] = max(self._most.get(run, 0), number + 1)
+        return run, number
+
+    def _deliver(self, places):
+        self._deliveries += len(places)
+        for run, number in places:
+            self._delivered.setdefault(run, set()).add(number)
 
     def _read_copies(self):
         order = self._handed / "order"
-        for line in order.read_text().splitlines() if order.exists() else []:
-            if line in self._read:
-                continue
-            self._read.add(line)
-            place, run, seq = line.split(" ")
-            seq = int(seq)
-            assert seq > self._last.get(run, -1), f"run {run}: segment {seq} is not in order"
-            self._last[run] = seq
-            segment = read_segment(self._handed / place / f"{seq:020}.index")
-            self._note(segment)
-            self._deliver(r.payload for r in segment.records if r.is_message)
+        if not order.exists():
+            return
+        with open(order, "rb") as lines:
+            lines.seek(self._order_read)
+            text = lines.read()
+        self._order_read += len(text)
+        for line in text.decode().splitlines():
+            name, run, seq, _ = line.split(" ")
+            self._read_copy(self._handed / name, run, int(seq))
+
+    def _read_copy(self, place, run, seq):
+        assert seq > self._last.get(run, -1), f"run {run}: segment {seq} is not in order"
+        # A COMMAND may outlive a weir of before.
+        assert int(run) <= self._gone.get(seq, int(run)), f"segment {seq} came after it was done"
+        self._last[run] = seq
+        segment = read_segment(place / f"{seq:020}.index")
+        known = self._copied.setdefault(seq, len(segment.records))
+        assert known == len(segment.records), f"segment {seq} came again with another length"
+        self._deliver(self._note(segment))
+        shutil.rmtree(place)
 
     def _note(self, segment):
+        """Checks the records of a segment; returns the places of its messages."""
+        places = []
         for record in segment.records:
-            if record.is_message:
-                known = self._seen.setdefault(record.seq, record.payload)
-                assert known == record.payload, f"record {record.seq} is now another one"
+            if not record.is_message:
+                continue
+            known = self._seen.setdefault(record.seq, record.payload)
+            assert known == record.payload, f"record {record.seq} is now another one"
+            run, number = self._place(record.payload)
+            last = places[-1] if places else (run, number - 1)
+            assert (run, number) == (last[0], last[1] + 1), f"{run} {number} stands behind {last}"
+            places.append((run, number))
+        return places
+
+    def _segments(self):
+        """Those in the spool; read_spool() for who has seen the sealed ones before."""
+        end, known, self._cache = 0, self._cache, {}
+        for path in sorted(self.spool.glob("*.index*")) if self.spool.is_dir() else []:
+            if path.suffix not in (".index", ".open") or not data_of(path).exists():
+                continue
+            status = path.stat()
+            if path.suffix == ".open" and status.st_size < 64:
+                continue
+            key = (path.name, status.st_ino, status.st_size, status.st_mtime_ns)
+            segment = known.get(key) or read_segment(path)
+            if segment.sealed:
+                self._cache[key] = segment
+            assert segment.first_seq >= end, f"{path}: its numbers were given before"
+            end = end_of(segment)
+            yield segment
 
     def check(self):
         """Returns the messages that are in the spool."""
         self._read_copies()
-        held = []
-        for segment in read_spool(self.spool) if self.spool.is_dir() else []:
-            self._note(segment)
+        held, there, present = [], {}, set()
+        for segment in self._segments():
+            present.add(segment.first_seq)
+            for run, number in self._note(segment):
+                there.setdefault(run, set()).add(number)
             held += [r.payload for r in segment.records if r.is_message]
-        there = set(held) | self._delivered.keys()
-        lost = [seq for seq, payload in self._seen.items() if payload not in there]
-        assert not lost, f"records were in the spool and are nowhere now: {lost[:20]}"
-        for run, source in self._sources.items():
-            self._check_run(source, [p for p in there if p.startswith(b"%d " % run)])
+        for seq in self._copied.keys() - present:
+            self._gone.setdefault(seq, max(self._sources))
+        for run in self._most:
+            self._check_run(run, self._delivered.get(run, set()) | there.get(run, set()))
+        for run in self.whole:
+            self._check_whole(run, self._delivered.get(run, set()) | there.get(run, set()))
         return held
 
-    def _check_run(self, source, payloads):
-        payloads.sort(key=lambda payload: int(payload.split(b" ")[1]))
-        assert payloads == source.payloads[:len(payloads)], \
-            f"run {source.run}: not a beginning of what was sent"
-        assert source.run not in self._whole or len(payloads) == len(source.payloads), \
-            f"run {source.run}: ended well with {len(payloads)} of {len(source.payloads)}"
+    def _check_run(self, run, numbers):
+        """What was in the spool is there or with somebody, from the first message on."""
+        missing = self._most[run] - len(numbers)
+        assert missing == 0, f"run {run}: of {self._most[run]} messages, {missing} are nowhere"
+
+    def _check_whole(self, run, numbers):
+        sent = len(self._sources[run].payloads)
+        assert len(numbers) == sent, f"run {run}: ended well with {len(numbers)} of {sent}"
 
     def check_end(self):
         """Everything was handed on."""
         assert self.check() == []
         left = sorted(path.name for path in self.spool.iterdir())
         assert left == ["lock"], f"left in the spool: {left}"
-        return sum(self._delivered.values()), len(self._delivered)
+        return self._deliveries, sum(map(len, self._delivered.values()))
 
 
-def keeper(handed):
-    return ["sh", "-c", KEEP, "sh", handed, "{}"]
+def build(source, directory, *options):
+    """A program or a library of the tests, in C."""
+    compiler = os.environ.get("CC") or shutil.which("cc")
+    path = directory / source.stem
+    subprocess.run([*compiler.split(), "-std=c11", "-D_GNU_SOURCE", "-O1", source, "-o", path,
+                    *options], check=True)
+    return path
+
+
+def build_keeper(directory):
+    """Static, so that it starts at once."""
+    return build(Path(__file__).with_name("keeper.c"), directory, "-static")
 
 
 def keeper_environment(run, fail=0, slow=0):

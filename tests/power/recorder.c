@@ -27,7 +27,11 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { WRITE = 1, FLUSH = 2, ZEROS = 3 };
+enum {
+	WRITE = 1,
+	FLUSH = 2,
+	ZEROS = 3
+};
 
 static const char path_of_disk[] = "/disk";
 static int image, log_file;
