@@ -44,7 +44,8 @@ WEIR_API const char *weir_version(void);
  * one is told. */
 enum weir_outcome {
 	WEIR_DONE = 0,		/* all that was captured was handed on, or stays as was asked */
-	WEIR_KEPT = 1,		/* some segments were not done with: they are still in the spool */
+	WEIR_KEPT = 1,		/* some segments were not done with: they are still in the spool,
+				   or lost, if it was ephemeral */
 	WEIR_USAGE = 2,		/* an option cannot be right */
 	WEIR_NOT_CONNECTED = 3, /* no connection, or no WebSocket at the other end of it */
 	WEIR_BROKEN = 4,	/* the connection was lost, or the server broke the protocol */

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <tempfile.h>
 #include <weir.h>
@@ -24,6 +25,7 @@
 #define COLUMNS_MAX 400
 #define URL_SHOWN_MAX 200
 #define ECHO_NS (20 * NS_PER_MS)
+#define DESCRIPTORS_MAX 65536 /* more would be slow to close for who closes them all */
 
 struct run {
 	struct capture_options options;
@@ -111,8 +113,9 @@ static void on_kept(const struct weir_segment *segment, int status, void *data)
 			 strsignal(WTERMSIG(status)));
 	else
 		snprintf(why, sizeof(why), "ended with exit code %d", WEXITSTATUS(status));
-	say_error("%s %s for %s (%" PRIu64 " messages, which are kept)", program, why,
-		  segment->data, segment->messages);
+	say_error("%s %s for %s (%" PRIu64 " messages, which are %s)", program, why, segment->data,
+		  segment->messages,
+		  run->options.capture.ephemeral ? "gone when weir ends" : "kept");
 }
 
 static const char *const end_names[] = {
@@ -218,6 +221,17 @@ static void on_connection(const struct weir_connection *connection, void *data)
 	run->told |= !connection->retries && *connection->message;
 }
 
+/* A backlog of files without names takes two descriptors for each segment of it. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= DESCRIPTORS_MAX)
+		return;
+	limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)DESCRIPTORS_MAX);
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static void run_donep(struct run *run)
 {
 	capture_options_done(&run->options);
@@ -230,6 +244,8 @@ int command_capture(int argc, char **argv)
 
 	if (code != ARGUMENTS_OK)
 		return code;
+	if (run.options.capture.ephemeral)
+		raise_descriptor_limit();
 	run.options.capture.on_kept = on_kept;
 	run.options.capture.on_connection = on_connection;
 	run.options.capture.on_tick = run.options.status == CAPTURE_STATUS_LIVE ? on_tick : NULL;

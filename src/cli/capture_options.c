@@ -39,6 +39,8 @@ static void add_spool(struct table *table, struct capture_options *options)
 		{"suffix", ARGUMENT_TEXT, &c->suffix, "TEXT", "end its name with TEXT"},
 		{"spool", ARGUMENT_PATH, &c->spool, "DIR",
 		 "use the spool DIR, made when missing and kept; what is in it comes first"},
+		{"ephemeral", ARGUMENT_FLAG, &c->ephemeral, NULL,
+		 "files without names: nothing is left behind, whatever happens"},
 		{"keep", ARGUMENT_FLAG, &options->keep, NULL,
 		 "hand nothing on: leave all in the spool"},
 		{"segment-size", ARGUMENT_SIZE, &c->segment_bytes, "SIZE",

@@ -86,22 +86,22 @@ static int start(struct weir_capture *capture)
 
 static void conclude(struct weir_capture *capture, int error)
 {
+	struct fault_rest rest = fault_rest(&capture->options, spool_path(capture->spool));
 	uint64_t kept = spool_counters(capture->spool).kept;
 
 	if (error < 0)
 		fault_set(&capture->fault, WEIR_STORAGE,
-			  "the capture cannot go on: %s; what was captured is in the spool %s",
-			  strerror(-error), spool_path(capture->spool));
+			  "the capture cannot go on: %s; what was not processed %s%s",
+			  strerror(-error), rest.fate, rest.place);
 	if (kept > 0)
 		fault_set(&capture->fault, WEIR_KEPT,
-			  "%llu segment%s not processed; what is left is kept in the spool %s",
-			  (unsigned long long)kept, kept == 1 ? " was" : "s were",
-			  spool_path(capture->spool));
+			  "%llu segment%s not processed; what is left %s%s",
+			  (unsigned long long)kept, kept == 1 ? " was" : "s were", rest.fate,
+			  rest.place);
 	if (capture->aborted)
 		fault_set(&capture->fault, WEIR_ABORTED,
-			  "stopped at once; what was captured and not processed is left in the "
-			  "spool %s",
-			  spool_path(capture->spool));
+			  "stopped at once; what was captured and not processed %s%s", rest.fate,
+			  rest.place);
 	if (capture->fault.outcome >= WEIR_USAGE && capture->fault.outcome != WEIR_ABORTED)
 		capture->stats.end = WEIR_END_FAILURE;
 	capture->stats.elapsed_ns = clock_monotonic_ns() - capture->started_ns;
@@ -165,7 +165,7 @@ const char *weir_capture_spool(const struct weir_capture *capture)
 
 bool weir_capture_spool_exists(const struct weir_capture *capture)
 {
-	return capture->spool && !capture->removed;
+	return capture->spool && !capture->removed && !capture->options.ephemeral;
 }
 
 const char *weir_capture_url(const struct weir_capture *capture, size_t source)

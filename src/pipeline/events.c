@@ -22,7 +22,7 @@ int events_end(struct weir_capture *capture, enum weir_end end, uint16_t close_c
 
 int events_fail_storage(struct weir_capture *capture, int error)
 {
-	fault_set_storage(&capture->fault, spool_path(capture->spool), error);
+	fault_set_storage(&capture->fault, &capture->options, spool_path(capture->spool), error);
 	return events_end(capture, WEIR_END_FAILURE, CLOSE_INTERNAL);
 }
 
@@ -38,7 +38,8 @@ int events_ran_dry(struct weir_capture *capture)
 	int r = spool_seal(capture->spool);
 
 	if (r < 0)
-		fault_set_storage(&capture->fault, spool_path(capture->spool), r);
+		fault_set_storage(&capture->fault, &capture->options, spool_path(capture->spool),
+				  r);
 	if (capture->phase == RUNNING)
 		capture->stats.end = WEIR_END_SERVER;
 	capture->stats.blocked = false;
@@ -63,10 +64,11 @@ int events_progress(void *data, int stream_error, int spool_error)
 	int r = 0;
 
 	if (stream_error < 0) {
+		struct fault_rest rest = fault_rest(&capture->options, spool_path(capture->spool));
+
 		fault_set(&capture->fault, WEIR_KEPT,
-			  "cannot write to standard output: %s; what was not handed on is kept in "
-			  "the spool %s",
-			  strerror(-stream_error), spool_path(capture->spool));
+			  "cannot write to standard output: %s; what was not handed on %s%s",
+			  strerror(-stream_error), rest.fate, rest.place);
 		r = events_end(capture, WEIR_END_READER, CLOSE_NORMAL);
 	}
 	if (r >= 0 && spool_error < 0)

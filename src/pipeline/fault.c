@@ -280,6 +280,13 @@ static const char *advice(int error)
 	}
 }
 
+struct fault_rest fault_rest(const struct weir_capture_options *options, const char *path)
+{
+	if (options->ephemeral)
+		return (struct fault_rest){"is gone, since the capture was --ephemeral", ""};
+	return (struct fault_rest){"is left in the spool ", path};
+}
+
 void fault_set_spool(struct fault *fault, const struct weir_capture_options *options, int error)
 {
 	const char *path = options->spool ? options->spool : options->dir;
@@ -300,13 +307,20 @@ void fault_set_spool(struct fault *fault, const struct weir_capture_options *opt
 			  "--prefix and --suffix are parts of a name: they may "
 			  "not hold \"/\" or be \"..\"");
 	else
-		fault_set(fault, WEIR_STORAGE, "cannot open a spool in %s: %s%s",
+		fault_set(fault, WEIR_STORAGE, "cannot %s in %s: %s%s",
+			  options->ephemeral ? "make files without names" : "open a spool",
 			  path ? path : "the directory for temporary files", strerror(-error),
 			  advice(error));
 }
 
-void fault_set_storage(struct fault *fault, const char *path, int error)
+void fault_set_storage(struct fault *fault, const struct weir_capture_options *options,
+		       const char *path, int error)
 {
+	if (options->ephemeral)
+		return fault_set(fault, WEIR_STORAGE,
+				 "cannot write to a file without a name in %s: %s%s; what was "
+				 "captured before is processed all the same",
+				 path, strerror(-error), advice(error));
 	if (error == -ENOENT && access(path, F_OK) < 0)
 		return fault_set(fault, WEIR_STORAGE,
 				 "the spool %s is gone: somebody deleted it, and with it what was "

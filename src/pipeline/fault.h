@@ -21,10 +21,18 @@ void fault_set(struct fault *fault, enum weir_outcome outcome, const char *forma
 /* Notes what the end of a connection means when nobody here wanted it to end. */
 void fault_set_connection(struct fault *fault, const char *url, const struct client_end *end);
 
+/* What becomes of what was captured and is not processed, as two parts of a sentence. */
+struct fault_rest {
+	const char *fate, *place; /* "is left in the spool ", and its path */
+};
+
+struct fault_rest fault_rest(const struct weir_capture_options *options, const char *path);
+
 /* Notes that opening a spool failed with −errno. */
 void fault_set_spool(struct fault *fault, const struct weir_capture_options *options, int error);
 
 /* Notes that writing to the spool at `path` failed with −errno. */
-void fault_set_storage(struct fault *fault, const char *path, int error);
+void fault_set_storage(struct fault *fault, const struct weir_capture_options *options,
+		       const char *path, int error);
 
 #endif

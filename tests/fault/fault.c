@@ -9,9 +9,10 @@
  * WEIR_FAULT_PROGRAM: only in the program of this name, not in those that it starts.
  * WEIR_FAULT_LOG: a file that gets one line for every call that was made to fail.
  *
- * open and openat count only when they make a file, send and recv only on connections; the variants
- * with 64 in their names count as the same function. Everything that the library does itself goes
- * through system calls, so that it never counts its own.
+ * open and openat count only when they make a file, O_TMPFILE stands for both of them where they
+ * make one without a name, send and recv count only on connections; the variants with 64 in their
+ * names count as the same function. Everything that the library does itself goes through system
+ * calls, so that it never counts its own.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -302,9 +303,11 @@ static mode_t mode_of(int flags, va_list arguments)
 
 static int open_or_fail(const char *name, int fd, const char *path, int flags, mode_t mode)
 {
-	bool makes = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+	bool unnamed = (flags & O_TMPFILE) == O_TMPFILE;
 
-	if (makes && fails(name, fd, path))
+	if (unnamed && fails("O_TMPFILE", fd, path))
+		return -1;
+	if (((flags & O_CREAT) || unnamed) && fails(name, fd, path))
 		return -1;
 	return (int)syscall(SYS_openat, fd, path, flags, mode);
 }

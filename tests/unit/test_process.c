@@ -114,6 +114,23 @@ static void test_the_environment(void **state)
 	assert_int_equal(count_of(made, "PATH=", 5), count_of(environ, "PATH=", 5));
 }
 
+/* Of a segment without names, nothing is told of a spool; the rest is. */
+static void test_the_environment_without_a_spool(void **state)
+{
+	struct weir_segment unnamed = segment;
+	STRINGS made = NULL;
+
+	(void)state;
+	setenv("WEIR_SPOOL", "another one's", 1);
+	unnamed.spool = NULL;
+	made = environment_new(&unnamed);
+	unsetenv("WEIR_SPOOL");
+	assert_non_null(made);
+	assert_int_equal(count_of(made, "WEIR_SPOOL=", 11), 0);
+	assert_int_equal(count_of(made, "WEIR_SEGMENT=", 13), 1);
+	assert_int_equal(count_of(made, "WEIR_LAST_TIME=", 15), 1);
+}
+
 static void put_program(const char *name, mode_t mode)
 {
 	CLEANUP_FD int dir_fd = open_dir(scratch);
@@ -280,6 +297,7 @@ int main(void)
 		cmocka_unit_test(test_placeholders),
 		cmocka_unit_test(test_arguments_keep_their_number_and_order),
 		cmocka_unit_test(test_the_environment),
+		cmocka_unit_test(test_the_environment_without_a_spool),
 		TEST_IN_SCRATCH(test_programs_by_path),
 		TEST_IN_SCRATCH(test_programs_in_the_search_path),
 		TEST_IN_SCRATCH(test_empty_parts_of_the_search_path),
