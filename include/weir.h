@@ -93,6 +93,17 @@ enum weir_end {
 	WEIR_END_FAILURE,  /* what the outcome says, WEIR_USAGE or higher */
 };
 
+/* When what is captured is made durable: safe from a loss of power, and not only from the death of
+ * the process. All but the first do it for a segment that is sealed, too, and hand segments on to a
+ * command or a callback when they are durable. */
+enum weir_sync {
+	WEIR_SYNC_NONE = 0, /* when the system writes it to the disk by itself */
+	WEIR_SYNC_INTERVAL, /* every sync_interval_ns */
+	WEIR_SYNC_BYTES,    /* every sync_bytes; reading waits at twice as much */
+	WEIR_SYNC_SEAL,	    /* when a segment is sealed */
+	WEIR_SYNC_EVERY,    /* whatever was read, before more is */
+};
+
 /* What is going on, and what went on. */
 struct weir_stats {
 	uint64_t elapsed_ns;	   /* since weir_capture_run() */
@@ -113,6 +124,10 @@ struct weir_stats {
 	uint64_t failures;	   /* attempts that did not become one */
 	size_t connected;	   /* sources that have an open connection now */
 	bool blocked;		   /* not reading, until there is room under disk_max */
+	bool synced;		   /* there is sync, and the next two count: */
+	uint64_t durable_messages; /* of those captured, what no loss of power can take: synced, or
+				    */
+	uint64_t durable_bytes;	   /* acknowledged; they never run ahead, and never go back */
 	enum weir_end end;
 };
 
@@ -224,6 +239,11 @@ struct weir_capture_options {
 	uint64_t segment_messages; /* with so many messages (no limit), */
 	uint64_t segment_age_ns;   /* or at this age (no limit) */
 	uint64_t disk_max;	   /* disk space of all segments (no limit); at it, reading stops */
+
+	/* A sync that fails ends the capture: WEIR_STORAGE. The spool must be on a disk. */
+	enum weir_sync sync;
+	uint64_t sync_interval_ns; /* 1 s */
+	uint64_t sync_bytes;	   /* of payload (64 MiB) */
 
 	uint64_t messages_max; /* the capture ends with this message, */
 	uint64_t bytes_max;    /* with the one that reaches so many payload bytes, */

@@ -5,6 +5,7 @@
 #include "cli/capture_options.h"
 
 #include "base/clock.h"
+#include "base/units.h"
 #include "cli/program.h"
 #include "cli/say.h"
 
@@ -51,6 +52,8 @@ static void add_spool(struct table *table, struct capture_options *options)
 		 "or with so many messages (0: no limit)"},
 		{"disk-max", ARGUMENT_SIZE, &c->disk_max, "SIZE",
 		 "stop reading while the spool holds this much (0: no limit)"},
+		{"sync", ARGUMENT_TEXT, &options->sync_text, "WHEN",
+		 "make it safe from power cuts: none, interval[=TIME], bytes=SIZE, seal, every"},
 		{"messages", ARGUMENT_COUNT, &c->messages_max, "N", "end after N messages"},
 		{"bytes", ARGUMENT_SIZE, &c->bytes_max, "SIZE",
 		 "end with the message that reaches SIZE"},
@@ -198,6 +201,45 @@ static int choose_status(struct capture_options *options)
 		}
 	}
 	say_error("--status takes auto, live, summary, json or none, not \"%s\"", name);
+	return WEIR_USAGE;
+}
+
+static const struct {
+	const char *name;
+	enum weir_sync sync;
+} syncs[] = {
+	{"none", WEIR_SYNC_NONE}, {"interval", WEIR_SYNC_INTERVAL}, {"bytes", WEIR_SYNC_BYTES},
+	{"seal", WEIR_SYNC_SEAL}, {"every", WEIR_SYNC_EVERY},
+};
+
+/* The value behind "=" of interval and bytes. Neither can be 0; bytes has no default. */
+static bool set_sync_value(struct weir_capture_options *capture, const char *value)
+{
+	if (capture->sync == WEIR_SYNC_INTERVAL)
+		return !value || (units_parse_time(value, &capture->sync_interval_ns) >= 0 &&
+				  capture->sync_interval_ns > 0);
+	if (capture->sync == WEIR_SYNC_BYTES)
+		return value && units_parse_size(value, &capture->sync_bytes) >= 0 &&
+		       capture->sync_bytes > 0;
+	return !value;
+}
+
+static int choose_sync(struct capture_options *options)
+{
+	const char *text = options->sync_text ? options->sync_text : "none";
+	const char *value = strchr(text, '=');
+	size_t size = value ? (size_t)(value - text) : strlen(text);
+
+	for (size_t i = 0; i < ARRAY_SIZE(syncs); i++) {
+		if (strlen(syncs[i].name) != size || strncmp(syncs[i].name, text, size) != 0)
+			continue;
+		options->capture.sync = syncs[i].sync;
+		if (set_sync_value(&options->capture, value ? value + 1 : NULL))
+			return 0;
+	}
+	say_error("--sync takes none, interval, interval=TIME, bytes=SIZE, seal or every, not "
+		  "\"%s\"",
+		  text);
 	return WEIR_USAGE;
 }
 
@@ -358,6 +400,8 @@ int capture_options_parse(struct capture_options *options, int argc, char **argv
 		return code;
 	set_unlimited(&options->source);
 	code = choose_status(options);
+	if (code == 0)
+		code = choose_sync(options);
 	if (code == 0)
 		code = choose_source(options);
 	if (code == 0)

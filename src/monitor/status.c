@@ -79,6 +79,10 @@ void status_summary(FILE *to, const struct weir_stats *stats)
 
 	fprintf(to, "captured   %s messages, %s, in %s\n", units_format_count(stats->messages, a),
 		units_format_size(stats->bytes, b), units_format_time(stats->elapsed_ns, c));
+	if (stats->synced)
+		fprintf(to, "durable    %s messages, %s\n",
+			units_format_count(stats->durable_messages, a),
+			units_format_size(stats->durable_bytes, b));
 	fprintf(to, "rates      %s messages/s, %s/s\n",
 		units_format_count(per_second(stats->messages, stats->elapsed_ns), a),
 		units_format_size(per_second(stats->bytes, stats->elapsed_ns), b));
@@ -153,6 +157,10 @@ void status_json(FILE *to, const struct weir_stats *stats, const struct status_n
 	put_number(to, "missing", stats->missing);
 	put_number(to, "close_code", stats->close_code);
 	put_number(to, "cut_bytes", stats->cut_bytes);
+	if (stats->synced) {
+		put_number(to, "durable_messages", stats->durable_messages);
+		put_number(to, "durable_bytes", stats->durable_bytes);
+	}
 	put_text(to, "url", names->url, ",");
 	put_text(to, "spool", names->spool, ",");
 	put_text(to, "end", names->end, "}\n");

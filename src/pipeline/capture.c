@@ -12,6 +12,12 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+static const enum spool_sync spool_sync_of[] = {
+	[WEIR_SYNC_NONE] = SPOOL_SYNC_NONE,	    [WEIR_SYNC_BYTES] = SPOOL_SYNC_BYTES,
+	[WEIR_SYNC_INTERVAL] = SPOOL_SYNC_INTERVAL, [WEIR_SYNC_SEAL] = SPOOL_SYNC_SEAL,
+	[WEIR_SYNC_EVERY] = SPOOL_SYNC_EVERY,
+};
+
 static int set_up(struct weir_capture *capture)
 {
 	struct spool_options spool = {
@@ -23,6 +29,9 @@ static int set_up(struct weir_capture *capture)
 		.segment_bytes = capture->options.segment_bytes,
 		.segment_messages = capture->options.segment_messages,
 		.disk_max = capture->options.disk_max,
+		.sync = spool_sync_of[capture->options.sync],
+		.sync_bytes = capture->options.sync_bytes,
+		.take_early = capture->options.to == WEIR_TO_STREAM,
 	};
 	int r = spool_open(&spool, &capture->spool);
 
@@ -31,6 +40,8 @@ static int set_up(struct weir_capture *capture)
 		return 0;
 	}
 	r = loop_new(&capture->loop);
+	if (r >= 0)
+		r = sync_begin(capture);
 	if (r >= 0)
 		r = delivery_new(capture->loop, capture->spool, &capture->options, events_progress,
 				 capture, &capture->delivery);
@@ -55,6 +66,7 @@ enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
 	capture->stop_fd = -1;
 	capture->stop_source =
 		(struct loop_source){.callback = events_stop, .data = capture, .fd = -1};
+	capture->sync_source.fd = -1;
 	capture->age_timer = (struct loop_timer){.callback = events_age, .data = capture};
 	capture->tick_timer = (struct loop_timer){.callback = events_tick, .data = capture};
 	capture->duration_timer = (struct loop_timer){.callback = events_duration, .data = capture};
@@ -135,6 +147,7 @@ struct weir_stats weir_capture_stats(const struct weir_capture *capture)
 {
 	struct weir_stats stats = capture->stats;
 	struct spool_counters counters;
+	struct sync_mark durable;
 
 	if (stats.elapsed_ns == 0 && capture->started_ns > 0)
 		stats.elapsed_ns = clock_monotonic_ns() - capture->started_ns;
@@ -150,6 +163,10 @@ struct weir_stats weir_capture_stats(const struct weir_capture *capture)
 	stats.backlog_segments = counters.backlog;
 	stats.disk_bytes = counters.held_bytes;
 	stats.disk_peak_bytes = counters.peak_bytes;
+	stats.synced = capture->options.sync != WEIR_SYNC_NONE;
+	durable = spool_durable(capture->spool).durable;
+	stats.durable_messages = durable.messages;
+	stats.durable_bytes = durable.bytes;
 	return stats;
 }
 
@@ -185,6 +202,7 @@ void weir_capture_free(struct weir_capture *capture)
 	delivery_free(capture->delivery);
 	if (capture->loop)
 		loop_remove(capture->loop, &capture->stop_source);
+	loop_remove(capture->loop, &capture->sync_source);
 	close_fdp(&capture->stop_fd);
 	if (capture->spool && !capture->removed)
 		spool_remove(capture->spool);

@@ -26,10 +26,10 @@ int events_fail_storage(struct weir_capture *capture, int error)
 	return events_end(capture, WEIR_END_FAILURE, CLOSE_INTERNAL);
 }
 
-/* When everything is handed on, there is nothing left to run for. */
-static void finish_when_idle(struct weir_capture *capture)
+void events_finish_when_idle(struct weir_capture *capture)
 {
-	if (capture->phase == ENDING && delivery_is_idle(capture->delivery))
+	if (capture->phase == ENDING && delivery_is_idle(capture->delivery) &&
+	    sync_is_settled(capture))
 		loop_stop(capture->loop);
 }
 
@@ -46,7 +46,7 @@ int events_ran_dry(struct weir_capture *capture)
 	capture->phase = ENDING;
 	loop_timer_clear(capture->loop, &capture->age_timer);
 	r = events_kick(capture);
-	finish_when_idle(capture);
+	events_finish_when_idle(capture);
 	return r;
 }
 
@@ -75,7 +75,7 @@ int events_progress(void *data, int stream_error, int spool_error)
 		r = events_fail_storage(capture, spool_error);
 	if (r < 0)
 		return r;
-	finish_when_idle(capture);
+	events_finish_when_idle(capture);
 	return inflow_resume(capture);
 }
 

@@ -302,6 +302,11 @@ void fault_set_spool(struct fault *fault, const struct weir_capture_options *opt
 			  "%s is not a spool: it holds other files; choose an empty or a new "
 			  "directory",
 			  path);
+	else if (error == -EOPNOTSUPP && options->sync != WEIR_SYNC_NONE)
+		fault_set(fault, WEIR_STORAGE,
+			  "%s is in memory (tmpfs), and nothing there survives a loss of power, "
+			  "whatever --sync says; choose a disk with --dir or --spool",
+			  path ? path : "the directory for temporary files");
 	else if (error == -EINVAL && !options->spool)
 		fault_set(fault, WEIR_USAGE,
 			  "--prefix and --suffix are parts of a name: they may "
@@ -329,4 +334,16 @@ void fault_set_storage(struct fault *fault, const struct weir_capture_options *o
 	fault_set(fault, WEIR_STORAGE,
 		  "cannot write to the spool %s: %s%s; everything captured before is safe", path,
 		  strerror(-error), advice(error));
+}
+
+void fault_set_sync(struct fault *fault, const char *path, int error, uint64_t end_seq)
+{
+	char what[64] = "no record in it is known to be durable";
+
+	if (end_seq > 0)
+		snprintf(what, sizeof(what), "everything up to record %llu is durable",
+			 (unsigned long long)end_seq - 1);
+	fault_set(fault, WEIR_STORAGE,
+		  "cannot make the spool %s durable: %s%s; %s, what came after it may not be", path,
+		  strerror(-error), advice(error), what);
 }

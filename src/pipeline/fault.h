@@ -31,6 +31,9 @@ struct fault_rest fault_rest(const struct weir_capture_options *options, const c
 /* Notes that opening a spool failed with −errno. */
 void fault_set_spool(struct fault *fault, const struct weir_capture_options *options, int error);
 
+/* Notes that a sync of the spool at `path` failed; records in front of `end_seq` are durable. */
+void fault_set_sync(struct fault *fault, const char *path, int error, uint64_t end_seq);
+
 /* Notes that writing to the spool at `path` failed with −errno. */
 void fault_set_storage(struct fault *fault, const struct weir_capture_options *options,
 		       const char *path, int error);

@@ -25,7 +25,7 @@ static size_t make_room(struct weir_capture *capture, uint64_t reserved)
 		return SIZE_MAX;
 	}
 	room = spool_room(capture->spool, reserved);
-	if (room > 0 || !delivery_is_idle(capture->delivery))
+	if (room > 0 || !delivery_is_idle(capture->delivery) || spool_is_syncing(capture->spool))
 		return room;
 	fault_set(&capture->fault, WEIR_STORAGE,
 		  "the spool %s is at its --disk-max and nothing that it holds will be processed; "
@@ -44,6 +44,8 @@ static size_t on_room(void *data)
 	uint64_t reserved = 0;
 	size_t room;
 
+	if (spool_must_wait(capture->spool))
+		return 0;
 	if (capture->intake && capture->options.disk_max > 0)
 		reserved = intake_reserved(capture->intake);
 	room = spool_room(capture->spool, reserved);
@@ -133,6 +135,7 @@ static int on_flush(void *data)
 	if (r < 0)
 		return events_fail_storage(capture, r);
 	events_watch_age(capture);
+	sync_watch(capture);
 	r = events_kick(capture);
 	if (r >= 0 && !spool_in_message(capture->spool) && inflow_limit_reached(capture))
 		r = events_end(capture, WEIR_END_LIMIT, CLOSE_NORMAL);

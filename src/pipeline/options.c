@@ -10,6 +10,8 @@
 #define UNIQUE_SOURCES_MAX (DUPLICATES_MEMBERS_MAX / SOURCE_LANES)
 #define SEGMENT_BYTES MIB(64)
 #define TICK_NS NS_PER_S
+#define SYNC_INTERVAL_NS NS_PER_S
+#define SYNC_BYTES MIB(64)
 
 /* What has no name cannot be found again, by whoever it is. */
 static void check_ephemeral(const struct weir_capture_options *options, struct fault *fault)
@@ -22,6 +24,16 @@ static void check_ephemeral(const struct weir_capture_options *options, struct f
 		fault_set(fault, WEIR_USAGE,
 			  "--ephemeral keeps nothing: it needs a COMMAND, or a reader of standard "
 			  "output");
+}
+
+static void check_sync(const struct weir_capture_options *options, struct fault *fault)
+{
+	if ((unsigned)options->sync > WEIR_SYNC_EVERY)
+		fault_set(fault, WEIR_USAGE, "there is no such kind of --sync");
+	if (options->sync != WEIR_SYNC_NONE && options->ephemeral)
+		fault_set(fault, WEIR_USAGE,
+			  "--ephemeral leaves nothing that could be found after a loss of power: "
+			  "--sync does not go with it");
 }
 
 static void check(const struct weir_capture_options *options, struct fault *fault)
@@ -48,6 +60,7 @@ static void check(const struct weir_capture_options *options, struct fault *faul
 			fault, WEIR_USAGE,
 			"--spool names the directory: --dir, --prefix and --suffix, which make up "
 			"a temporary one, do not go with it");
+	check_sync(options, fault);
 	if (options->ephemeral)
 		check_ephemeral(options, fault);
 }
@@ -62,5 +75,9 @@ struct weir_capture_options options_complete(const struct weir_capture_options *
 		complete.segment_bytes = SEGMENT_BYTES;
 	if (complete.tick_ns == 0)
 		complete.tick_ns = TICK_NS;
+	if (complete.sync_interval_ns == 0)
+		complete.sync_interval_ns = SYNC_INTERVAL_NS;
+	if (complete.sync_bytes == 0)
+		complete.sync_bytes = SYNC_BYTES;
 	return complete;
 }

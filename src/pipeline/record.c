@@ -137,5 +137,6 @@ int record_lost(void *data, const struct source_place *place, const struct sourc
 	if (r < 0)
 		return events_fail_storage(capture, r);
 	events_watch_age(capture);
+	sync_watch(capture);
 	return events_kick(capture);
 }

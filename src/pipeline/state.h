@@ -1,5 +1,6 @@
 /* What a running capture is made of: shared by capture.c, which begins and ends it, inflow.c and
- * record.c, which are between the sources and the spool, and events.c, which is everything else. */
+ * record.c, which are between the sources and the spool, sync.c, which makes it durable, and
+ * events.c, which is everything else. */
 #ifndef WEIR_PIPELINE_STATE_H
 #define WEIR_PIPELINE_STATE_H
 
@@ -41,8 +42,8 @@ struct weir_capture {
 	bool aborted, removed;
 	uint64_t stops; /* calls of weir_capture_stop() */
 	int stop_fd;
-	struct loop_source stop_source;
-	struct loop_timer age_timer, tick_timer, duration_timer;
+	struct loop_source stop_source, sync_source;
+	struct loop_timer age_timer, tick_timer, duration_timer, sync_timer;
 	uint64_t started_ns;
 	uint64_t seen_messages, seen_bytes; /* taken for the spool, for the limits */
 	uint64_t open_bytes;		    /* of seen_bytes: of a message that is not whole */
@@ -68,6 +69,15 @@ bool inflow_limit_reached(const struct weir_capture *capture);
 int record_opened(void *data, const struct source_place *place, uint64_t time_ns);
 int record_lost(void *data, const struct source_place *place, const struct source_loss *loss);
 
+/* Waits for what is being synced, if anything is. */
+int sync_begin(struct weir_capture *capture);
+
+/* Something was committed: it is to be durable in time. */
+void sync_watch(struct weir_capture *capture);
+
+/* At the end: whether all that is left is durable, or cannot be made so, which is a fault. */
+bool sync_is_settled(struct weir_capture *capture);
+
 /* Ends the capture of messages; the rest follows from the ends of the connections. */
 int events_end(struct weir_capture *capture, enum weir_end end, uint16_t close_code);
 int events_fail_storage(struct weir_capture *capture, int error);
@@ -77,6 +87,9 @@ int events_ran_dry(struct weir_capture *capture);
 
 /* Begins the work that was left by an earlier run, or became possible. */
 int events_kick(struct weir_capture *capture);
+
+/* When everything is handed on, and durable if it is to be, there is nothing left to run for. */
+void events_finish_when_idle(struct weir_capture *capture);
 
 /* The open segment is to be sealed when it is old enough. */
 void events_watch_age(struct weir_capture *capture);

@@ -28,24 +28,30 @@ static int enqueue_found(struct spool *spool, const struct listing_entry *found)
 	return 0;
 }
 
+/* Who was killed had not noted the segment that was open. It may be acknowledged, and we be killed,
+ * before another one is sealed. On a full disk this has to wait until there is room. */
+static int note_found(struct spool *spool)
+{
+	int r = 0;
+
+	if (spool->next_seq > directory_noted_seq(&spool->directory))
+		r = directory_note_seq(&spool->directory, spool->next_seq);
+	return r == -ENOSPC || r == -EDQUOT ? 0 : r;
+}
+
 static int take_over(struct spool *spool)
 {
 	CLEANUP(listing_done) struct listing listing = {0};
-	uint64_t noted = directory_noted_seq(&spool->directory);
 	int r = listing_read(spool->directory.fd, &listing);
 
-	spool->next_seq = noted;
+	spool->next_seq = directory_noted_seq(&spool->directory);
 	for (size_t i = 0; r >= 0 && i < listing.count; i++) {
 		r = recover_segment(spool->directory.fd, &listing.entries[i]);
 		if (r >= 0 && listing.entries[i].sealed)
 			r = enqueue_found(spool, &listing.entries[i]);
 	}
-	/* Who was killed had not noted the segment that was open. It may be acknowledged, and we be
-	 * killed, before another one is sealed. */
-	if (r >= 0 && spool->next_seq > noted)
-		r = directory_note_seq(&spool->directory, spool->next_seq);
 	spool_note_peak(spool);
-	return r;
+	return r < 0 ? r : note_found(spool);
 }
 
 /* Finds or makes the directory, with what an earlier run has left in it. */
@@ -78,6 +84,8 @@ int spool_open(const struct spool_options *options, struct spool **ret_spool)
 		spool->options.segment_bytes =
 			MIN(options->segment_bytes, options->disk_max / SPOOL_SEGMENTS_PER_CAP);
 	r = open_directory(spool);
+	if (r >= 0)
+		r = spool_begin_sync(spool);
 	if (r < 0)
 		return r;
 	*ret_spool = TAKE_PTR(spool);
@@ -98,7 +106,9 @@ void spool_free(struct spool *spool)
 {
 	if (!spool)
 		return;
+	durable_free(spool->durable);
 	writer_free(spool->writer);
+	free_list(spool->acked);
 	free_list(spool->first);
 	free_list(spool->held);
 	directory_done(&spool->directory);
@@ -127,7 +137,7 @@ struct segment *spool_take(struct spool *spool)
 {
 	struct segment *segment = spool->first;
 
-	if (!segment)
+	if (!segment || !spool_may_take(spool, segment))
 		return NULL;
 	spool->first = segment->next;
 	if (!spool->first)
@@ -136,7 +146,7 @@ struct segment *spool_take(struct spool *spool)
 	return segment;
 }
 
-int spool_ack(struct spool *spool, struct segment *segment)
+int spool_delete(struct spool *spool, struct segment *segment)
 {
 	uint64_t bytes = segment->disk_bytes;
 	int r = segment_ack(spool->directory.fd, segment);
@@ -145,7 +155,18 @@ int spool_ack(struct spool *spool, struct segment *segment)
 		spool->sealed_bytes -= bytes;
 	spool->counters.acked++;
 	spool->counters.backlog--;
+	if (spool->durable)
+		durable_note_names(spool->durable);
 	return r;
+}
+
+int spool_ack(struct spool *spool, struct segment *segment)
+{
+	if (spool_may_delete(spool, segment))
+		return spool_delete(spool, segment);
+	segment->next = spool->acked;
+	spool->acked = segment;
+	return 0;
 }
 
 void spool_keep(struct spool *spool, struct segment *segment)

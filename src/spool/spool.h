@@ -7,11 +7,22 @@
 #include "base/message.h"
 #include "spool/format.h"
 #include "spool/segment.h"
+#include "spool/syncer.h"
 
 #define SPOOL_ROOM_MIN 512		       /* reading less at a time is not worth it */
 #define SPOOL_DISK_MAX_MIN ((uint64_t)4 << 20) /* a smaller cap leaves no room to work in */
 
 struct spool;
+
+/* When captured records are made durable; SPOOL_SYNC_INTERVAL: when spool_sync() is called. All but
+ * the first do it at every seal too. */
+enum spool_sync {
+	SPOOL_SYNC_NONE = 0,
+	SPOOL_SYNC_INTERVAL,
+	SPOOL_SYNC_BYTES,
+	SPOOL_SYNC_SEAL,
+	SPOOL_SYNC_EVERY, /* at each commit */
+};
 
 struct spool_options {
 	const char *path; /* of a named spool, made when it is missing; NULL: one of our own */
@@ -22,11 +33,15 @@ struct spool_options {
 	uint64_t segment_bytes;	   /* when a segment is full; not 0 */
 	uint64_t segment_messages; /* the same; 0: no limit */
 	uint64_t disk_max;	   /* bytes that all files together may take; 0: no limit */
+	enum spool_sync sync;	   /* not when ephemeral */
+	uint64_t sync_bytes;	   /* of payload, of SPOOL_SYNC_BYTES */
+	bool take_early; /* segments come out as soon as they are sealed, durable or not */
 };
 
 /* Opens a spool and locks it. Segments that are there from an earlier run come out first; one that
  * was still open is sealed as far as it is whole. Errors: −EWOULDBLOCK (another process holds it),
- * −EMEDIUMTYPE (the directory is there and is no spool), −ENOMEM, those of mkdir(2), open(2). */
+ * −EMEDIUMTYPE (the directory is there and is no spool), −EOPNOTSUPP (to be synced, and not on a
+ * disk), −ENOMEM, those of mkdir(2), open(2), pthread_create(3). */
 int spool_open(const struct spool_options *options, struct spool **ret_spool);
 
 /* Closes a spool and leaves it as it is. */
@@ -76,7 +91,8 @@ size_t spool_room(const struct spool *spool, uint64_t reserved);
 
 /* The oldest sealed segment that was not taken yet, or NULL. It is the caller's until it goes to
  * spool_ack() (deleted, also when that reports an error) or spool_keep() (left on the disk; of an
- * ephemeral spool, until it is freed). */
+ * ephemeral spool, until it is freed). With sync, it comes out when it is durable, and is deleted
+ * when the number behind it is. */
 struct segment *spool_take(struct spool *spool);
 int spool_ack(struct spool *spool, struct segment *segment);
 void spool_keep(struct spool *spool, struct segment *segment);
@@ -106,6 +122,30 @@ struct spool_counters {
 };
 
 struct spool_counters spool_counters(const struct spool *spool);
+
+/* How far records are durable: nothing that a loss of power can do will take what is in front of
+ * the mark, unless it was acknowledged. {0} without sync. */
+struct sync_progress spool_durable(const struct spool *spool);
+
+/* Readable when there is progress, which spool_collect() takes notice of; -1 without sync. */
+int spool_sync_fd(const struct spool *spool);
+
+/* Begins what became due, and deletes what may be now. An error: a sync has failed, and none will
+ * be tried any more; or those of spool_ack(). Each is told once. */
+int spool_collect(struct spool *spool);
+
+/* Makes all that is captured durable, as soon as what is being synced is. */
+int spool_sync(struct spool *spool);
+
+/* Whether nothing more should be read before there is progress. */
+bool spool_must_wait(const struct spool *spool);
+
+/* Whether a sync is under way, after which segments may come out or be deleted. */
+bool spool_is_syncing(const struct spool *spool);
+
+/* For the end: 1 when everything that is left is durable, or a sync has failed. 0: to be asked
+ * again after progress. Or an error. */
+int spool_settle(struct spool *spool);
 
 DEFINE_CLEANUP(struct spool *, spool_free);
 

@@ -1,9 +1,11 @@
 /* What a spool is made of: shared by spool.c, which opens it and hands out what is sealed,
- * spool_write.c, which takes what comes, and spool_room.c, which says how much more may come. */
+ * spool_write.c, which takes what comes, spool_room.c, which says how much more may come, and
+ * spool_sync.c, which makes it durable. */
 #ifndef WEIR_SPOOL_SPOOL_STATE_H
 #define WEIR_SPOOL_SPOOL_STATE_H
 
 #include "spool/directory.h"
+#include "spool/durable.h"
 #include "spool/spool.h"
 #include "spool/writer.h"
 
@@ -17,8 +19,10 @@ struct spool {
 	uint64_t next_seq;	      /* of the next segment */
 	struct segment *first, **end; /* sealed, not taken */
 	struct segment *held;	      /* kept, and without names: only we can keep them */
-	uint64_t sealed_bytes; /* disk space of all sealed segments, taken and kept ones too */
-	struct segment done;   /* totals over all segments that this run has sealed */
+	uint64_t sealed_bytes;	 /* disk space of all sealed segments, taken and kept ones too */
+	struct segment done;	 /* totals over all segments that this run has sealed */
+	struct durable *durable; /* NULL: nothing is synced */
+	struct segment *acked;	 /* to be deleted once their numbers are durable */
 	struct spool_counters counters;
 };
 
@@ -40,5 +44,17 @@ static inline void spool_enqueue(struct spool *spool, struct segment *segment)
 	spool->sealed_bytes += segment->disk_bytes;
 	spool->counters.backlog++;
 }
+
+/* The parts of spool_sync.c that spool.c and spool_write.c call; all do nothing without sync. */
+int spool_begin_sync(struct spool *spool);
+int spool_sync_commit(struct spool *spool);
+int spool_sync_seal(struct spool *spool);
+
+/* Whether the segment may be handed on, and whether it may be deleted. */
+bool spool_may_take(const struct spool *spool, const struct segment *segment);
+bool spool_may_delete(const struct spool *spool, const struct segment *segment);
+
+/* Deletes a segment and frees it. */
+int spool_delete(struct spool *spool, struct segment *segment);
 
 #endif

@@ -22,6 +22,8 @@ static int open_segment(struct spool *spool)
 	if (spool->writer)
 		return 0;
 	spool->open_since_ns = clock_monotonic_ns();
+	if (spool->durable)
+		durable_note_names(spool->durable);
 	return writer_open(&options, &spool->writer);
 }
 
@@ -43,6 +45,8 @@ int spool_commit(struct spool *spool)
 		return 0;
 	r = writer_commit(spool->writer, spare(spool));
 	spool_note_peak(spool);
+	if (r >= 0 && spool->durable)
+		r = spool_sync_commit(spool);
 	return r;
 }
 
@@ -108,6 +112,7 @@ static int seal_committed(struct spool *spool)
 	if (r < 0)
 		return r;
 	segment->disk_bytes = writer_held(spool->writer);
+	r = spool_sync_seal(spool);
 	writer_give_files(spool->writer, segment);
 	writer_free(TAKE_PTR(spool->writer));
 	spool->next_seq = segment->first_seq + segment->records;
@@ -115,7 +120,7 @@ static int seal_committed(struct spool *spool)
 	spool->done.bytes += segment->bytes;
 	spool->counters.sealed++;
 	spool_enqueue(spool, TAKE_PTR(segment));
-	return 0;
+	return r;
 }
 
 int spool_seal(struct spool *spool)

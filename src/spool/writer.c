@@ -315,6 +315,12 @@ uint64_t writer_data_size(const struct writer *writer)
 	return writer->committed_size;
 }
 
+void writer_fds(const struct writer *writer, int *ret_data_fd, int *ret_index_fd)
+{
+	*ret_data_fd = writer->data.fd;
+	*ret_index_fd = writer->index.fd;
+}
+
 int writer_open_data(const struct writer *writer, int *ret_fd)
 {
 	return tempfile_reopen(writer->data_file, O_RDONLY, ret_fd);

@@ -52,6 +52,9 @@ uint64_t writer_held(const struct writer *writer); /* disk space, in bytes */
 struct segment writer_committed(const struct writer *writer);
 uint64_t writer_data_size(const struct writer *writer); /* of all committed messages */
 
+/* The descriptors of both files, which stay the writer's. */
+void writer_fds(const struct writer *writer, int *ret_data_fd, int *ret_index_fd);
+
 /* Opens the data for reading, with a position of its own. Errors: those of open(2). */
 int writer_open_data(const struct writer *writer, int *ret_fd);
 

@@ -1,0 +1,304 @@
+/*
+ * Whoever receives must not wait for the disk, so another thread does. It takes all jobs that wait
+ * at once: the files of each are synced, data before index, then the directory if there are new
+ * names in it, then the lock file if a number was noted in it. Only after all of that a mark is
+ * moved: what is in front of it is durable. Jobs are done in the order of the records, so there is
+ * one mark and no list of holes.
+ *
+ * Why this is enough is told in docs/format.md, "What is durable". In short: a record is found
+ * again when its payload, its entry, all entries before it in its index, and the names of both
+ * files are on the disk. Whether the index has the name of a sealed one does not matter, nor what
+ * stands behind the record.
+ *
+ * A sync that fails is never tried again. The kernel reports an error once, and then takes the
+ * pages for clean, whether they were written or not: a second try would succeed and mean nothing.
+ * That goes for every error, ENOSPC and EINTR as well as EIO. So with the first one the thread
+ * ends, and the mark stays where it is.
+ */
+#include "spool/syncer.h"
+
+#include "spool/format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+struct syncer {
+	struct syncer_options options;
+	uint64_t *found;
+	int event_fd;
+	pthread_t thread;
+	bool has_thread;
+	pthread_mutex_t mutex; /* over all that follows; never held while something is synced */
+	pthread_cond_t work, room;
+	struct sync_job queue[SYNCER_QUEUE];
+	size_t queued;
+	bool stopping;
+	struct sync_progress progress;
+};
+
+static void close_job(struct sync_job *job)
+{
+	close_fdp(&job->data_fd);
+	close_fdp(&job->index_fd);
+	job->data_fd = job->index_fd = -1;
+}
+
+/* A counter that is full was read by nobody: it is readable all the same. */
+static void wake(const struct syncer *syncer)
+{
+	uint64_t one = 1;
+
+	(void)!write(syncer->event_fd, &one, sizeof(one));
+}
+
+static int sync_data(int fd)
+{
+	return fd >= 0 && fdatasync(fd) < 0 ? -errno : 0;
+}
+
+/* The name of the spool stands in another directory. Whoever may not open that one can still sync
+ * all of the file system. */
+static int sync_own_name(const struct syncer *syncer)
+{
+	CLEANUP_FD int fd =
+		openat(syncer->options.dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 && errno != EACCES)
+		return -errno;
+	return (fd < 0 ? syncfs(syncer->options.dir_fd) : fsync(fd)) < 0 ? -errno : 0;
+}
+
+static int sync_names(const struct syncer *syncer)
+{
+	return fsync(syncer->options.dir_fd) < 0 ? -errno : 0;
+}
+
+/* What cannot be opened is no file of a segment that could be handed on: it was acknowledged
+ * meanwhile, or put aside. */
+static int sync_by_name(const struct syncer *syncer, uint64_t seq, const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE];
+	CLEANUP_FD int fd = openat(syncer->options.dir_fd, format_name(name, seq, suffix),
+				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	return sync_data(fd);
+}
+
+/* Tells that sealed segments in front of `seq` are durable. Returns whether to go on. */
+static bool tell_found(struct syncer *syncer, uint64_t seq)
+{
+	bool stopping;
+
+	pthread_mutex_lock(&syncer->mutex);
+	syncer->progress.sealed_seq = syncer->progress.durable.end_seq = seq;
+	stopping = syncer->stopping;
+	pthread_mutex_unlock(&syncer->mutex);
+	wake(syncer);
+	return !stopping;
+}
+
+/* Earlier runs may have synced nothing. */
+static int sync_found(struct syncer *syncer)
+{
+	size_t count = syncer->options.found_count;
+	int r = sync_own_name(syncer);
+
+	if (r >= 0)
+		r = sync_names(syncer);
+	if (r >= 0)
+		r = sync_data(syncer->options.lock_fd);
+	for (size_t i = 0; r >= 0 && i < count; i++) {
+		if (!tell_found(syncer, syncer->found[i]))
+			return -ECANCELED;
+		r = sync_by_name(syncer, syncer->found[i], FORMAT_DATA_SUFFIX);
+		if (r >= 0)
+			r = sync_by_name(syncer, syncer->found[i], FORMAT_INDEX_SUFFIX);
+	}
+	return r;
+}
+
+static int sync_jobs(const struct syncer *syncer, const struct sync_job *jobs, size_t count)
+{
+	bool names = false, seal = false;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < count; i++) {
+		r = sync_data(jobs[i].data_fd);
+		if (r >= 0)
+			r = sync_data(jobs[i].index_fd);
+		names |= jobs[i].names;
+		seal |= jobs[i].seal;
+	}
+	if (r >= 0 && names)
+		r = sync_names(syncer);
+	if (r >= 0 && seal)
+		r = sync_data(syncer->options.lock_fd);
+	return r;
+}
+
+/* Waits for jobs and takes all that there are; 0: there will be none any more. */
+static size_t take_jobs(struct syncer *syncer, struct sync_job jobs[SYNCER_QUEUE])
+{
+	size_t count;
+
+	pthread_mutex_lock(&syncer->mutex);
+	while (syncer->queued == 0 && !syncer->stopping)
+		pthread_cond_wait(&syncer->work, &syncer->mutex);
+	count = syncer->stopping ? 0 : syncer->queued;
+	memcpy(jobs, syncer->queue, count * sizeof(*jobs));
+	syncer->queued -= count;
+	pthread_cond_signal(&syncer->room);
+	pthread_mutex_unlock(&syncer->mutex);
+	return count;
+}
+
+/* Moves the marks over what was done, or tells that it failed. */
+static void tell(struct syncer *syncer, const struct sync_job *jobs, size_t count, int error)
+{
+	struct sync_progress *progress = &syncer->progress;
+
+	pthread_mutex_lock(&syncer->mutex);
+	for (size_t i = 0; error >= 0 && i < count; i++) {
+		progress->durable = jobs[i].mark;
+		if (jobs[i].seal)
+			progress->sealed_seq = jobs[i].mark.end_seq;
+	}
+	progress->jobs -= count;
+	progress->error = MIN(error, 0);
+	pthread_cond_signal(&syncer->room);
+	pthread_mutex_unlock(&syncer->mutex);
+	wake(syncer);
+}
+
+static void *work(void *data)
+{
+	struct syncer *syncer = data;
+	struct sync_job jobs[SYNCER_QUEUE];
+	struct sync_job begin = {.seal = true, .mark = {.end_seq = syncer->options.end_seq}};
+	size_t count;
+	int r = sync_found(syncer);
+
+	tell(syncer, &begin, 1, r);
+	while (r >= 0 && (count = take_jobs(syncer, jobs)) > 0) {
+		r = sync_jobs(syncer, jobs, count);
+		for (size_t i = 0; i < count; i++)
+			close_job(&jobs[i]);
+		tell(syncer, jobs, count, r);
+	}
+	return NULL;
+}
+
+/* Signals are for the threads of whoever uses the library. */
+static int start(struct syncer *syncer)
+{
+	sigset_t all, before;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&syncer->thread, NULL, work, syncer);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	syncer->has_thread = r == 0;
+	return -r;
+}
+
+static int copy_found(struct syncer *syncer)
+{
+	size_t count = syncer->options.found_count;
+
+	if (count == 0)
+		return 0;
+	syncer->found = calloc(count, sizeof(*syncer->found));
+	if (!syncer->found)
+		return -ENOMEM;
+	memcpy(syncer->found, syncer->options.found, count * sizeof(*syncer->found));
+	return 0;
+}
+
+int syncer_new(const struct syncer_options *options, struct syncer **ret_syncer)
+{
+	CLEANUP(syncer_free) struct syncer *syncer = calloc(1, sizeof(*syncer));
+	int r;
+
+	if (!syncer)
+		return -ENOMEM;
+	syncer->options = *options;
+	syncer->progress.jobs = 1; /* what is there already */
+	pthread_mutex_init(&syncer->mutex, NULL);
+	pthread_cond_init(&syncer->work, NULL);
+	pthread_cond_init(&syncer->room, NULL);
+	syncer->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (syncer->event_fd < 0)
+		return -errno;
+	r = copy_found(syncer);
+	if (r >= 0)
+		r = start(syncer);
+	if (r < 0)
+		return r;
+	*ret_syncer = TAKE_PTR(syncer);
+	return 0;
+}
+
+void syncer_free(struct syncer *syncer)
+{
+	if (!syncer)
+		return;
+	pthread_mutex_lock(&syncer->mutex);
+	syncer->stopping = true;
+	pthread_cond_signal(&syncer->work);
+	pthread_mutex_unlock(&syncer->mutex);
+	if (syncer->has_thread)
+		pthread_join(syncer->thread, NULL);
+	for (size_t i = 0; i < syncer->queued; i++)
+		close_job(&syncer->queue[i]);
+	pthread_cond_destroy(&syncer->room);
+	pthread_cond_destroy(&syncer->work);
+	pthread_mutex_destroy(&syncer->mutex);
+	close_fdp(&syncer->event_fd);
+	free(syncer->found);
+	free(syncer);
+}
+
+int syncer_fd(const struct syncer *syncer)
+{
+	return syncer->event_fd;
+}
+
+struct sync_progress syncer_look(struct syncer *syncer)
+{
+	struct sync_progress progress;
+
+	pthread_mutex_lock(&syncer->mutex);
+	progress = syncer->progress;
+	pthread_mutex_unlock(&syncer->mutex);
+	return progress;
+}
+
+struct sync_progress syncer_progress(struct syncer *syncer)
+{
+	uint64_t count;
+
+	(void)!read(syncer->event_fd, &count, sizeof(count));
+	return syncer_look(syncer);
+}
+
+void syncer_submit(struct syncer *syncer, const struct sync_job *job)
+{
+	struct sync_job left = *job;
+
+	pthread_mutex_lock(&syncer->mutex);
+	while (syncer->queued == SYNCER_QUEUE && syncer->progress.error == 0)
+		pthread_cond_wait(&syncer->room, &syncer->mutex);
+	if (syncer->progress.error == 0) {
+		syncer->queue[syncer->queued++] = left;
+		syncer->progress.jobs++;
+		left.data_fd = left.index_fd = -1;
+		pthread_cond_signal(&syncer->work);
+	}
+	pthread_mutex_unlock(&syncer->mutex);
+	close_job(&left);
+}
