@@ -33,14 +33,15 @@ static int cut(int dir_fd, uint64_t seq, const char *suffix, uint64_t size)
 	return 0;
 }
 
-/* The size of a file, 0 if it is missing; what is no regular file is taken for a full one. */
-static off_t size_of(int dir_fd, uint64_t seq, const char *suffix)
+/* The size of a file, 0 if it is missing; what is no regular file is taken for a full one. −errno:
+ * nobody knows, and so nothing may be done to it. */
+static int64_t size_of(int dir_fd, uint64_t seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
 	struct stat status;
 
 	if (fstatat(dir_fd, format_name(name, seq, suffix), &status, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
+		return errno == ENOENT ? 0 : -errno;
 	return S_ISREG(status.st_mode) ? status.st_size : 1;
 }
 
@@ -48,9 +49,10 @@ static off_t size_of(int dir_fd, uint64_t seq, const char *suffix)
 static int put_aside(int dir_fd, uint64_t seq, const char *suffix)
 {
 	char from[FORMAT_NAME_SIZE], to[ASIDE_NAME_SIZE];
+	int64_t size = size_of(dir_fd, seq, suffix);
 
-	if (size_of(dir_fd, seq, suffix) == 0)
-		return segment_delete_file(dir_fd, seq, suffix);
+	if (size <= 0)
+		return size < 0 ? (int)size : segment_delete_file(dir_fd, seq, suffix);
 	format_name(from, seq, suffix);
 	for (int i = 1; i <= ASIDE_MAX; i++) {
 		snprintf(to, sizeof(to), "%s.aside%d", from, i);
@@ -69,13 +71,14 @@ static int walk(int dir_fd, uint64_t seq, uint64_t *ret_records, uint64_t *ret_d
 	CLEANUP(reader_free) struct reader *reader = NULL;
 	struct record record;
 	uint64_t records = 0, data_size = 0;
-	uint64_t there = (uint64_t)size_of(dir_fd, seq, FORMAT_DATA_SUFFIX);
-	int r = reader_open(dir_fd, seq, false, &reader);
+	int64_t there = size_of(dir_fd, seq, FORMAT_DATA_SUFFIX);
+	int r = there < 0 ? (int)there : reader_open(dir_fd, seq, false, &reader);
 
 	if (r < 0)
 		return r;
 	/* The separator behind a payload is in no checksum: it has to be there too. */
-	while ((r = reader_next(reader, &record)) > 0 && reader_data_end(reader) <= there) {
+	while ((r = reader_next(reader, &record)) > 0 &&
+	       reader_data_end(reader) <= (uint64_t)there) {
 		records++;
 		data_size = reader_data_end(reader);
 	}
@@ -94,8 +97,11 @@ static bool is_unreadable(int error)
 static int put_segment_aside(int dir_fd, struct listing_entry *entry, const char *index_suffix)
 {
 	int r = put_aside(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
+	int64_t size = size_of(dir_fd, entry->first_seq, index_suffix);
 
-	if (r >= 0 && size_of(dir_fd, entry->first_seq, index_suffix) <= FORMAT_HEADER_SIZE)
+	if (r >= 0 && size < 0)
+		r = (int)size;
+	else if (r >= 0 && size <= FORMAT_HEADER_SIZE)
 		r = segment_delete_file(dir_fd, entry->first_seq,
 					index_suffix); /* no entry, no news */
 	else if (r >= 0)
@@ -108,8 +114,10 @@ static int put_segment_aside(int dir_fd, struct listing_entry *entry, const char
  * `walked` is what walk() returned. */
 static bool is_just_begun(int dir_fd, uint64_t seq, int walked)
 {
-	off_t index = size_of(dir_fd, seq, FORMAT_OPEN_SUFFIX);
+	int64_t index = size_of(dir_fd, seq, FORMAT_OPEN_SUFFIX);
 
+	if (index < 0)
+		return false;
 	if (index < FORMAT_HEADER_SIZE)
 		return size_of(dir_fd, seq, FORMAT_DATA_SUFFIX) == 0;
 	return walked >= 0 && index < FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE;
@@ -147,8 +155,11 @@ int recover_segment(int dir_fd, struct listing_entry *entry)
 	uint64_t seq = entry->first_seq;
 
 	if (entry->data && entry->sealed) {
-		if (size_of(dir_fd, seq, FORMAT_INDEX_SUFFIX) >=
-		    FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE)
+		int64_t size = size_of(dir_fd, seq, FORMAT_INDEX_SUFFIX);
+
+		if (size < 0)
+			return (int)size;
+		if (size >= FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE)
 			return 0;
 		return put_segment_aside(dir_fd, entry, FORMAT_INDEX_SUFFIX);
 	}
