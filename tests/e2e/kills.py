@@ -52,6 +52,22 @@ class Service:
         self._server.finish()
 
 
+def wait_for(process, said):
+    """The exit code, sooner than Popen.wait() with its growing naps would know it."""
+    if process.returncode is not None:
+        return process.returncode
+    pidfd = os.pidfd_open(process.pid)
+    try:
+        ready = select.select([pidfd], [], [], LIMIT)[0]
+    finally:
+        os.close(pidfd)
+    if not ready:
+        process.kill()
+    code = process.wait()
+    assert ready, f"still running after {LIMIT} s\n{said()}"
+    return code
+
+
 def random_options(tools, dice):
     options = ["--segment-size", dice.choice(["1", "2000", "20000", "200000", "64MiB"]),
                "--segment-age", dice.choice(["0", "5ms", "50ms", "10s"]),
@@ -87,19 +103,7 @@ class Story:
         return source, process
 
     def wait(self, process):
-        """Sooner than Popen.wait() with its growing naps would."""
-        if process.returncode is not None:
-            return process.returncode
-        pidfd = os.pidfd_open(process.pid)
-        try:
-            ready = select.select([pidfd], [], [], LIMIT)[0]
-        finally:
-            os.close(pidfd)
-        if not ready:
-            process.kill()
-        code = process.wait()
-        assert ready, f"run {self.run}: still running after {LIMIT} s\n{self.said()}"
-        return code
+        return wait_for(process, self.said)
 
     def said(self):
         return (self.place / "err").read_text(errors="replace")

@@ -196,6 +196,11 @@ class Ledger:
         sent = len(self._sources[run].payloads)
         assert len(numbers) == sent, f"run {run}: ended well with {len(numbers)} of {sent}"
 
+    def numbers(self, run, held):
+        """Of the messages of a run that are there, when check() has returned `held`."""
+        return self._delivered.get(run, set()) | {
+            number for one, number in map(self._place, held) if one == run}
+
     def check_end(self):
         """Everything was handed on."""
         assert self.check() == []

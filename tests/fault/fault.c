@@ -8,12 +8,16 @@
  * WEIR_FAULT_PATH: only for files whose path contains this text.
  * WEIR_FAULT_PROGRAM: only in the program of this name, not in those that it starts.
  * WEIR_FAULT_LOG: a file that gets one line for every call that was made to fail.
+ * WEIR_FAULT_CALLS: a file that gets one line for every call that could have been; none fails.
+ * WEIR_FAULT_IDLE_SYNC: fsync and fdatasync that do not fail do nothing, which takes less time.
  *
- * open and openat count only when they make a file, O_TMPFILE stands for both of them where they
- * make one without a name, send and recv count only on connections; the variants with 64 in their
- * names count as the same function. Everything that the library does itself goes through system
- * calls, so that it never counts its own.
+ * open and openat count only when they make a file, and as reopen when they do not; O_TMPFILE
+ * stands for both of them where they make one without a name. send and recv count only on
+ * connections. The variants with 64 in their names count as the same function, fstatat as fstat,
+ * fstatvfs as statvfs. Everything that the library does itself goes through system calls, so that
+ * it never counts its own.
  */
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -22,17 +26,23 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define SHORT (-1)
@@ -44,6 +54,8 @@ static struct {
 	long count;
 	const char *path;
 	const char *log;
+	const char *calls;
+	bool idle_sync;
 } plan;
 static atomic_long calls;
 static bool armed;
@@ -82,30 +94,35 @@ __attribute__((constructor)) static void arm(void)
 	const char *program = getenv("WEIR_FAULT_PROGRAM");
 	char error[16];
 
-	if (!text || (program && strcmp(program, program_invocation_short_name) != 0))
+	if (program && strcmp(program, program_invocation_short_name) != 0)
+		return;
+	plan.path = getenv("WEIR_FAULT_PATH");
+	plan.log = getenv("WEIR_FAULT_LOG");
+	plan.calls = getenv("WEIR_FAULT_CALLS");
+	plan.idle_sync = getenv("WEIR_FAULT_IDLE_SYNC") != NULL;
+	armed = plan.calls != NULL;
+	if (!text)
 		return;
 	plan.count = 1;
 	if (sscanf(text, "%31[^:]:%15[^:]:%ld:%ld", plan.function, error, &plan.from, &plan.count) <
 	    3)
 		complain("WEIR_FAULT is not function:error:from[:count]");
 	plan.error = error_of(error);
-	plan.path = getenv("WEIR_FAULT_PATH");
-	plan.log = getenv("WEIR_FAULT_LOG");
 	armed = true;
 }
 
-static void log_fault(const char *function)
+static void log_call(const char *path, const char *function)
 {
+	struct iovec line[2] = {{(void *)(uintptr_t)function, strlen(function)}, {"\n", 1}};
 	long fd;
 
-	if (!plan.log)
+	if (!path)
 		return;
-	fd = syscall(SYS_openat, AT_FDCWD, plan.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC,
-		     0600);
+	fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
-	(void)!syscall(SYS_write, fd, function, strlen(function));
-	(void)!syscall(SYS_write, fd, "\n", 1);
+	/* By one call, or threads would mix their lines. */
+	(void)!syscall(SYS_writev, fd, line, 2L);
 	syscall(SYS_close, fd);
 }
 
@@ -131,12 +148,17 @@ static bool fails(const char *function, int fd, const char *name)
 {
 	long call;
 
-	if (!armed || strcmp(plan.function, function) != 0 || !path_matches(fd, name))
+	if (!armed || (!plan.calls && strcmp(plan.function, function) != 0) ||
+	    !path_matches(fd, name))
 		return false;
+	if (plan.calls) {
+		log_call(plan.calls, function);
+		return false;
+	}
 	call = atomic_fetch_add(&calls, 1) + 1;
 	if (call < plan.from || (plan.count && call >= plan.from + plan.count))
 		return false;
-	log_fault(function);
+	log_call(plan.log, function);
 	if (plan.error != SHORT)
 		errno = plan.error;
 	return true;
@@ -179,8 +201,15 @@ static bool is_connection(int fd)
 #define FAIL(symbol, fd, path, parameters, types, arguments)                                       \
 	FAIL_AS(int, symbol, #symbol, -1, fd, path, LIST(parameters), LIST(types), LIST(arguments))
 
-FAIL(fsync, fd, NULL, LIST(int fd), int, fd)
-FAIL(fdatasync, fd, NULL, LIST(int fd), int, fd)
+#define FAIL_SYNC(symbol)                                                                          \
+	EXPORT int symbol(int fd)                                                                  \
+	{                                                                                          \
+		if (fails(#symbol, fd, NULL))                                                      \
+			return -1;                                                                 \
+		return plan.idle_sync ? 0 : (int)syscall(SYS_##symbol, fd);                        \
+	}
+FAIL_SYNC(fsync)
+FAIL_SYNC(fdatasync)
 FAIL(flock, fd, NULL, LIST(int fd, int operation), LIST(int, int), LIST(fd, operation))
 FAIL(ftruncate, fd, NULL, LIST(int fd, off_t size), LIST(int, off_t), LIST(fd, size))
 FAIL_AS(int, ftruncate64, "ftruncate", -1, fd, NULL, LIST(int fd, off_t size), LIST(int, off_t),
@@ -189,6 +218,49 @@ FAIL(fallocate, fd, NULL, LIST(int fd, int mode, off_t at, off_t size),
      LIST(int, int, off_t, off_t), LIST(fd, mode, at, size))
 FAIL_AS(int, fallocate64, "fallocate", -1, fd, NULL, LIST(int fd, int mode, off_t at, off_t size),
 	LIST(int, int, off_t, off_t), LIST(fd, mode, at, size))
+FAIL(fchmod, fd, NULL, LIST(int fd, mode_t mode), LIST(int, mode_t), LIST(fd, mode))
+FAIL_AS(int, fstat, "fstat", -1, fd, NULL, LIST(int fd, struct stat *status),
+	LIST(int, struct stat *), LIST(fd, status))
+FAIL_AS(int, fstat64, "fstat", -1, fd, NULL, LIST(int fd, struct stat64 *status),
+	LIST(int, struct stat64 *), LIST(fd, status))
+FAIL_AS(int, fstatat, "fstat", -1, fd, path,
+	LIST(int fd, const char *path, struct stat *status, int flags),
+	LIST(int, const char *, struct stat *, int), LIST(fd, path, status, flags))
+FAIL_AS(int, fstatat64, "fstat", -1, fd, path,
+	LIST(int fd, const char *path, struct stat64 *status, int flags),
+	LIST(int, const char *, struct stat64 *, int), LIST(fd, path, status, flags))
+FAIL_AS(int, fstatvfs64, "statvfs", -1, fd, NULL, LIST(int fd, struct statvfs64 *space),
+	LIST(int, struct statvfs64 *), LIST(fd, space))
+FAIL_AS(int, statvfs64, "statvfs", -1, -1, path, LIST(const char *path, struct statvfs64 *space),
+	LIST(const char *, struct statvfs64 *), LIST(path, space))
+FAIL_AS(ssize_t, fgetxattr, "fgetxattr", -1, fd, NULL,
+	LIST(int fd, const char *name, void *value, size_t size),
+	LIST(int, const char *, void *, size_t), LIST(fd, name, value, size))
+FAIL(fsetxattr, fd, NULL, LIST(int fd, const char *name, const void *value, size_t size, int flags),
+     LIST(int, const char *, const void *, size_t, int), LIST(fd, name, value, size, flags))
+FAIL(fremovexattr, fd, NULL, LIST(int fd, const char *name), LIST(int, const char *),
+     LIST(fd, name))
+FAIL_AS(off_t, lseek64, "lseek", -1, fd, NULL, LIST(int fd, off_t to, int whence),
+	LIST(int, off_t, int), LIST(fd, to, whence))
+FAIL_AS(void *, mmap64, "mmap", MAP_FAILED, fd, NULL,
+	LIST(void *at, size_t size, int protection, int flags, int fd, off_t offset),
+	LIST(void *, size_t, int, int, int, off_t), LIST(at, size, protection, flags, fd, offset))
+FAIL_AS(DIR *, opendir, "opendir", NULL, -1, path, LIST(const char *path), LIST(const char *),
+	LIST(path))
+FAIL_AS(DIR *, fdopendir, "opendir", NULL, fd, NULL, LIST(int fd), LIST(int), LIST(fd))
+FAIL_AS(struct dirent64 *, readdir64, "readdir", NULL, dirfd(directory), NULL, LIST(DIR *directory),
+	LIST(DIR *), LIST(directory))
+FAIL(dup, fd, NULL, LIST(int fd), LIST(int), LIST(fd))
+FAIL(eventfd, -1, NULL, LIST(unsigned int count, int flags), LIST(unsigned int, int),
+     LIST(count, flags))
+FAIL_AS(ssize_t, sendfile64, "sendfile", -1, fd, NULL,
+	LIST(int fd, int from, off_t *at, size_t size), LIST(int, int, off_t *, size_t),
+	LIST(fd, from, at, size))
+FAIL_AS(ssize_t, splice, "splice", -1, from, NULL,
+	LIST(int from, off64_t *from_at, int to, off64_t *to_at, size_t size, unsigned int flags),
+	LIST(int, off64_t *, int, off64_t *, size_t, unsigned int),
+	LIST(from, from_at, to, to_at, size, flags))
+FAIL(rmdir, -1, path, LIST(const char *path), LIST(const char *), LIST(path))
 FAIL(mkdir, -1, path, LIST(const char *path, mode_t mode), LIST(const char *, mode_t),
      LIST(path, mode))
 FAIL(mkdirat, fd, path, LIST(int fd, const char *path, mode_t mode),
@@ -247,6 +319,11 @@ FAIL_DATA(pwrite, "pwrite", true, LIST(int fd, const void *data, size_t size, of
 	  LIST(fd, data, half_of(size), at))
 FAIL_DATA(pwrite64, "pwrite", true, LIST(int fd, const void *data, size_t size, off_t at),
 	  LIST(int, const void *, size_t, off_t), LIST(fd, data, size, at),
+	  LIST(fd, data, half_of(size), at))
+FAIL_DATA(read, "read", true, LIST(int fd, void *data, size_t size), LIST(int, void *, size_t),
+	  LIST(fd, data, size), LIST(fd, data, half_of(size)))
+FAIL_DATA(pread64, "pread", true, LIST(int fd, void *data, size_t size, off_t at),
+	  LIST(int, void *, size_t, off_t), LIST(fd, data, size, at),
 	  LIST(fd, data, half_of(size), at))
 FAIL_DATA(send, "send", is_connection(fd), LIST(int fd, const void *data, size_t size, int flags),
 	  LIST(int, const void *, size_t, int), LIST(fd, data, size, flags),
@@ -307,7 +384,7 @@ static int open_or_fail(const char *name, int fd, const char *path, int flags, m
 
 	if (unnamed && fails("O_TMPFILE", fd, path))
 		return -1;
-	if (((flags & O_CREAT) || unnamed) && fails(name, fd, path))
+	if (fails((flags & O_CREAT) || unnamed ? name : "reopen", fd, path))
 		return -1;
 	return (int)syscall(SYS_openat, fd, path, flags, mode);
 }
