@@ -108,6 +108,7 @@ static int submit(struct durable *durable, const struct writer *writer, bool sea
 		.index_fd = -1,
 		.names = durable->names || seal,
 		.seal = seal,
+		.first_seq = writer_committed(writer).first_seq,
 		.mark = durable->captured,
 	};
 	int data_fd, index_fd, r;

@@ -78,6 +78,16 @@ void segment_free(struct segment *segment)
 	free(segment);
 }
 
+int segment_rename(int dir_fd, uint64_t first_seq)
+{
+	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
+
+	if (renameat(dir_fd, format_name(from, first_seq, FORMAT_OPEN_SUFFIX), dir_fd,
+		     format_name(to, first_seq, FORMAT_INDEX_SUFFIX)) < 0)
+		return -errno;
+	return 0;
+}
+
 int segment_delete_file(int dir_fd, uint64_t first_seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];

@@ -53,6 +53,10 @@ int segment_ack(int dir_fd, struct segment *segment);
 /* Closes files without names, and leaves others as they are. NULL is fine. */
 void segment_free(struct segment *segment);
 
+/* Gives the index of the segment that begins with `first_seq` the name of a sealed one. Errors:
+ * those of rename(2). */
+int segment_rename(int dir_fd, uint64_t first_seq);
+
 /* Deletes the data of the segment that begins with `first_seq`, then its index, whose suffix is one
  * of FORMAT_INDEX_SUFFIX (the moment at which a segment is acknowledged) and FORMAT_OPEN_SUFFIX.
  * What is gone already is no error. */

@@ -17,6 +17,7 @@ static int open_segment(struct spool *spool)
 		.bytes_max = spool->options.segment_bytes,
 		.disk_max = spool->options.disk_max / SPOOL_SEGMENTS_PER_CAP,
 		.unnamed = spool->options.ephemeral,
+		.named_later = spool->durable != NULL,
 	};
 
 	if (spool->writer)

@@ -1,14 +1,14 @@
 /*
  * Whoever receives must not wait for the disk, so another thread does. It takes all jobs that wait
- * at once: the files of each are synced, data before index, then the directory if there are new
- * names in it, then the lock file if a number was noted in it. Only after all of that a mark is
- * moved: what is in front of it is durable. Jobs are done in the order of the records, so there is
- * one mark and no list of holes.
+ * at once: the files of each are synced, data before index, and an index that is complete gets the
+ * name of a sealed one; then the directory, if names in it have changed, then the lock file, if a
+ * number was noted in it. Only after all of that a mark is moved: what is in front of it is
+ * durable. Jobs are done in the order of the records, so there is one mark and no list of holes.
  *
  * Why this is enough is told in docs/format.md, "What is durable". In short: a record is found
- * again when its payload, its entry, all entries before it in its index, and the names of both
- * files are on the disk. Whether the index has the name of a sealed one does not matter, nor what
- * stands behind the record.
+ * again when its payload, its entry, all records before it in its segment, and the names of both
+ * files are on the disk. What stands behind it does not matter in a segment that is still open: it
+ * may be torn. A sealed one must be whole, so it gets its name when it is.
  *
  * A sync that fails is never tried again. The kernel reports an error once, and then takes the
  * pages for clean, whether they were written or not: a second try would succeed and mean nothing.
@@ -17,7 +17,7 @@
  */
 #include "spool/syncer.h"
 
-#include "spool/format.h"
+#include "spool/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,15 +121,25 @@ static int sync_found(struct syncer *syncer)
 	return r;
 }
 
+/* The name of a sealed index is given to what is whole on the disk. */
+static int sync_segment(const struct syncer *syncer, const struct sync_job *job)
+{
+	int r = sync_data(job->data_fd);
+
+	if (r >= 0)
+		r = sync_data(job->index_fd);
+	if (r >= 0 && job->seal)
+		r = segment_rename(syncer->options.dir_fd, job->first_seq);
+	return r;
+}
+
 static int sync_jobs(const struct syncer *syncer, const struct sync_job *jobs, size_t count)
 {
 	bool names = false, seal = false;
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < count; i++) {
-		r = sync_data(jobs[i].data_fd);
-		if (r >= 0)
-			r = sync_data(jobs[i].index_fd);
+		r = sync_segment(syncer, &jobs[i]);
 		names |= jobs[i].names;
 		seal |= jobs[i].seal;
 	}

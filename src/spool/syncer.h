@@ -21,7 +21,8 @@ struct sync_mark {
 struct sync_job {
 	int data_fd, index_fd; /* of a segment, the job's own; -1: none */
 	bool names;	       /* names in the directory have changed */
-	bool seal;	       /* the number behind the segment was noted in the lock file */
+	bool seal;	       /* the segment is complete, and the number behind it was noted */
+	uint64_t first_seq;    /* of a segment that is complete: its index gets another name */
 	struct sync_mark mark;
 };
 

@@ -326,18 +326,6 @@ int writer_open_data(const struct writer *writer, int *ret_fd)
 	return tempfile_reopen(writer->data_file, O_RDONLY, ret_fd);
 }
 
-static int give_name_of_sealed(const struct writer *writer)
-{
-	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
-	uint64_t seq = writer->options.first_seq;
-	int dir_fd = writer->options.dir_fd;
-
-	if (renameat(dir_fd, format_name(from, seq, FORMAT_OPEN_SUFFIX), dir_fd,
-		     format_name(to, seq, FORMAT_INDEX_SUFFIX)) < 0)
-		return -errno;
-	return 0;
-}
-
 int writer_seal(struct writer *writer)
 {
 	if (writer->broken < 0)
@@ -345,7 +333,9 @@ int writer_seal(struct writer *writer)
 	/* Failing that, a little space stays reserved until the segment is acknowledged. */
 	appender_trim(&writer->data);
 	appender_trim(&writer->index);
-	return writer->options.unnamed ? 0 : give_name_of_sealed(writer);
+	if (writer->options.unnamed || writer->options.named_later)
+		return 0;
+	return segment_rename(writer->options.dir_fd, writer->options.first_seq);
 }
 
 void writer_give_files(struct writer *writer, struct segment *segment)

@@ -16,6 +16,7 @@ struct writer_options {
 	uint64_t bytes_max;    /* or with so much data, FORMAT_OFFSET_MAX at most, */
 	uint64_t disk_max;     /* or with so much data and index together; 0: no limit */
 	bool unnamed;	       /* the files have no names, and go to the segment in the end */
+	bool named_later;      /* somebody else calls segment_rename() after the seal */
 };
 
 /* Makes both files. Errors: −ENOMEM, those of tempfile_open(), write(2). */
