@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "spool/format.h"
 #include "spool/listing.h"
+#include "spool/pack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -162,11 +163,33 @@ static uint64_t space(const struct stat *status)
 	return MAX((uint64_t)status->st_blocks * 512, (uint64_t)status->st_size);
 }
 
+static uint64_t records_in(uint64_t index_size)
+{
+	return index_size < FORMAT_HEADER_SIZE
+		       ? 0
+		       : (index_size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
+}
+
+/* One that cannot be read is found out when it is to be handed on. */
+static int measure_packed(const struct spool_directory *directory, struct segment *segment)
+{
+	struct pack_sizes sizes = {0};
+	int r = pack_measure(directory->fd, segment->first_seq, &sizes);
+
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	segment->disk_bytes = sizes.disk_bytes;
+	segment->records = records_in(sizes.index_size);
+	return 0;
+}
+
 int directory_measure(const struct spool_directory *directory, struct segment *segment)
 {
 	char name[FORMAT_NAME_SIZE];
 	struct stat data, index;
 
+	if (segment->packed)
+		return measure_packed(directory, segment);
 	format_name(name, segment->first_seq, FORMAT_DATA_SUFFIX);
 	if (fstatat(directory->fd, name, &data, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
@@ -174,9 +197,6 @@ int directory_measure(const struct spool_directory *directory, struct segment *s
 	if (fstatat(directory->fd, name, &index, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	segment->disk_bytes = space(&data) + space(&index);
-	segment->records =
-		index.st_size < FORMAT_HEADER_SIZE
-			? 0
-			: (uint64_t)(index.st_size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
+	segment->records = records_in((uint64_t)index.st_size);
 	return 0;
 }

@@ -17,6 +17,8 @@
 #define FORMAT_DATA_SUFFIX ".data"
 #define FORMAT_INDEX_SUFFIX ".index"
 #define FORMAT_OPEN_SUFFIX ".index.open"
+#define FORMAT_PACKED_SUFFIX ".data.zst"      /* a compressed segment, data and index */
+#define FORMAT_PACKING_SUFFIX ".data.zst.new" /* one that is being made, and means nothing */
 
 /* Records up to FORMAT_EVENT are messages, the numbers of enum message_kind; the rest are events.
  */

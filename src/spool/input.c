@@ -1,13 +1,15 @@
 /* Files are read, not mapped: a file that somebody truncates meanwhile is an error here, and would
- * be a SIGBUS there. */
+ * be a SIGBUS there. Of a compressed segment, both files are read out of the one that there is. */
 #include "spool/input.h"
 
 #include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
+#include "spool/packed.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 
 int input_open(struct input *input, int dir_fd, uint64_t first_seq, const char *suffix)
@@ -19,21 +21,43 @@ int input_open(struct input *input, int dir_fd, uint64_t first_seq, const char *
 	return input->fd < 0 ? -errno : 0;
 }
 
+int input_open_packed(struct input *input, int dir_fd, uint64_t first_seq, const char *suffix)
+{
+	CLEANUP(input_done) struct input file = {.fd = -1};
+	int r = input_open(&file, dir_fd, first_seq, FORMAT_PACKED_SUFFIX);
+
+	if (r >= 0)
+		r = packed_open(take_fd(&file.fd), &input->packed);
+	if (r < 0)
+		return r;
+	input->is_index = strcmp(suffix, FORMAT_DATA_SUFFIX) != 0;
+	return 0;
+}
+
 void input_done(struct input *input)
 {
 	close_fdp(&input->fd);
-	input->fd = -1;
+	packed_free(input->packed);
+	*input = (struct input){.fd = -1};
 }
 
 ssize_t input_read(struct input *input, uint64_t offset, void *data, size_t size)
 {
-	return io_pread_all(input->fd, data, size, (off_t)offset);
+	if (!input->packed)
+		return io_pread_all(input->fd, data, size, (off_t)offset);
+	return input->is_index ? packed_read_index(input->packed, offset, data, size)
+			       : packed_read(input->packed, offset, data, size);
 }
 
 int input_size(struct input *input, uint64_t *ret_size)
 {
 	struct stat status;
 
+	if (input->packed) {
+		*ret_size = input->is_index ? packed_index_size(input->packed)
+					    : packed_data_size(input->packed);
+		return 0;
+	}
 	if (fstat(input->fd, &status) < 0)
 		return -errno;
 	*ret_size = (uint64_t)status.st_size;

@@ -2,20 +2,32 @@
 #ifndef WEIR_SPOOL_INPUT_H
 #define WEIR_SPOOL_INPUT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+struct packed;
+
 struct input {
 	int fd; /* −1: none */
+	/* Of a compressed segment, in which there is no file of its own for either. */
+	struct packed *packed;
+	bool is_index;
 };
 
 /* −ENOENT: there is no such file; −ELOOP: a symbolic link stands in its place. Else the errors of
  * open(2). */
 int input_open(struct input *input, int dir_fd, uint64_t first_seq, const char *suffix);
+
+/* What the file of that suffix was before the segment was compressed. −EBADMSG: the compressed file
+ * is not whole. Else as above. */
+int input_open_packed(struct input *input, int dir_fd, uint64_t first_seq, const char *suffix);
+
 void input_done(struct input *input);
 
-/* Up to `size` bytes at `offset`, fewer only at the end. A count or −errno. */
+/* Up to `size` bytes at `offset`, fewer only at the end, or before what cannot be decompressed. A
+ * count or −errno; −EBADMSG: nothing from `offset` on can be decompressed. */
 ssize_t input_read(struct input *input, uint64_t offset, void *data, size_t size);
 
 int input_size(struct input *input, uint64_t *ret_size);

@@ -46,7 +46,11 @@ static int add_name(struct listing *listing, size_t *room, const char *name)
 	entry.data = format_parse_name(name, FORMAT_DATA_SUFFIX, &entry.first_seq);
 	entry.sealed = format_parse_name(name, FORMAT_INDEX_SUFFIX, &entry.first_seq);
 	entry.open = format_parse_name(name, FORMAT_OPEN_SUFFIX, &entry.first_seq);
-	if (entry.data || entry.sealed || entry.open)
+	entry.packed = format_parse_name(name, FORMAT_PACKED_SUFFIX, &entry.first_seq);
+	entry.packing = format_parse_name(name, FORMAT_PACKING_SUFFIX, &entry.first_seq);
+	entry.data |= entry.packed;
+	entry.sealed |= entry.packed;
+	if (entry.data || entry.sealed || entry.open || entry.packing)
 		return add(listing, room, entry);
 	listing->foreign++;
 	return 0;
@@ -72,6 +76,8 @@ static void merge(struct listing *listing)
 			last->data |= entry->data;
 			last->sealed |= entry->sealed;
 			last->open |= entry->open;
+			last->packed |= entry->packed;
+			last->packing |= entry->packing;
 		} else {
 			listing->entries[kept++] = *entry;
 		}

@@ -8,9 +8,11 @@
 
 struct listing_entry {
 	uint64_t first_seq;
-	bool data;   /* there is a data file */
-	bool sealed; /* there is a sealed index */
-	bool open;   /* there is an index that was not sealed */
+	bool data;    /* there is a data file */
+	bool sealed;  /* there is a sealed index */
+	bool open;    /* there is an index that was not sealed */
+	bool packed;  /* there is a compressed file, which holds both */
+	bool packing; /* there is one that was never finished */
 };
 
 struct listing {

@@ -114,10 +114,10 @@ static int check_header(struct reader *reader)
 	}
 }
 
-int reader_open_files(const struct reader_files *files, struct reader **ret_reader)
+/* Begins with inputs, which it takes over. */
+static int begin(const struct reader_files *files, struct input *index, struct input *data,
+		 struct reader **ret_reader)
 {
-	CLEANUP(input_done) struct input index = {.fd = files->index_fd};
-	CLEANUP(input_done) struct input data = {.fd = files->data_fd};
 	CLEANUP(reader_free) struct reader *reader = calloc(1, sizeof(*reader));
 	int r;
 
@@ -125,11 +125,11 @@ int reader_open_files(const struct reader_files *files, struct reader **ret_read
 		return -ENOMEM;
 	reader->first_seq = files->first_seq;
 	reader->sealed = files->sealed;
-	reader->index =
-		(struct window){.input = index, .room = INDEX_WINDOW, .data = malloc(INDEX_WINDOW)};
+	reader->index = (struct window){
+		.input = *index, .room = INDEX_WINDOW, .data = malloc(INDEX_WINDOW)};
 	reader->data =
-		(struct window){.input = data, .room = DATA_WINDOW, .data = malloc(DATA_WINDOW)};
-	index.fd = data.fd = -1;
+		(struct window){.input = *data, .room = DATA_WINDOW, .data = malloc(DATA_WINDOW)};
+	*index = *data = (struct input){.fd = -1};
 	if (!reader->index.data || !reader->data.data)
 		return -ENOMEM;
 	r = check_header(reader);
@@ -139,21 +139,39 @@ int reader_open_files(const struct reader_files *files, struct reader **ret_read
 	return 0;
 }
 
+int reader_open_files(const struct reader_files *files, struct reader **ret_reader)
+{
+	CLEANUP(input_done) struct input index = {.fd = files->index_fd};
+	CLEANUP(input_done) struct input data = {.fd = files->data_fd};
+
+	return begin(files, &index, &data, ret_reader);
+}
+
+static int open_inputs(int dir_fd, uint64_t first_seq, const char *index_suffix,
+		       int (*open_one)(struct input *, int, uint64_t, const char *),
+		       struct input *index, struct input *data)
+{
+	int r = open_one(index, dir_fd, first_seq, index_suffix);
+
+	if (r >= 0)
+		r = open_one(data, dir_fd, first_seq, FORMAT_DATA_SUFFIX);
+	if (r < 0)
+		input_done(index);
+	return r;
+}
+
+/* While somebody looks for the files of a sealed segment, it may be compressed. */
 int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
 {
 	const char *suffix = sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX;
 	CLEANUP(input_done) struct input index = {.fd = -1};
 	CLEANUP(input_done) struct input data = {.fd = -1};
 	struct reader_files files = {.first_seq = first_seq, .sealed = sealed};
-	int r = input_open(&index, dir_fd, first_seq, suffix);
+	int r = open_inputs(dir_fd, first_seq, suffix, input_open, &index, &data);
 
-	if (r >= 0)
-		r = input_open(&data, dir_fd, first_seq, FORMAT_DATA_SUFFIX);
-	if (r < 0)
-		return r;
-	files.index_fd = take_fd(&index.fd);
-	files.data_fd = take_fd(&data.fd);
-	return reader_open_files(&files, ret_reader);
+	if (r == -ENOENT && sealed)
+		r = open_inputs(dir_fd, first_seq, suffix, input_open_packed, &index, &data);
+	return r < 0 ? r : begin(&files, &index, &data, ret_reader);
 }
 
 void reader_free(struct reader *reader)

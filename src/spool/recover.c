@@ -11,6 +11,7 @@
 
 #include "base/macro.h"
 #include "spool/format.h"
+#include "spool/pack.h"
 #include "spool/reader.h"
 #include "spool/segment.h"
 
@@ -154,6 +155,12 @@ int recover_segment(int dir_fd, struct listing_entry *entry)
 {
 	uint64_t seq = entry->first_seq;
 
+	if (entry->packed || entry->packing) {
+		int r = pack_recover(dir_fd, entry);
+
+		if (r < 0 || entry->packed)
+			return r;
+	}
 	if (entry->data && entry->sealed) {
 		int64_t size = size_of(dir_fd, seq, FORMAT_INDEX_SUFFIX);
 

@@ -63,7 +63,9 @@ int segment_ack(int dir_fd, struct segment *segment)
 {
 	int r = 0;
 
-	if (!segment->data_file)
+	if (segment->packed)
+		r = segment_delete_file(dir_fd, segment->first_seq, FORMAT_PACKED_SUFFIX);
+	else if (!segment->data_file)
 		r = segment_delete(dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
 	segment_free(segment);
 	return r;

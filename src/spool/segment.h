@@ -13,6 +13,7 @@ struct tempfile;
 struct segment {
 	struct segment *next;
 	struct tempfile *data_file, *index_file; /* without names; NULL: named, in the directory */
+	bool packed; /* compressed, in one file; then the two above are a view of it */
 	uint64_t first_seq;
 	uint64_t records; /* messages and events */
 	uint64_t disk_bytes;

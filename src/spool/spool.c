@@ -20,6 +20,7 @@ static int enqueue_found(struct spool *spool, const struct listing_entry *found)
 	if (!segment)
 		return -ENOMEM;
 	segment->first_seq = found->first_seq;
+	segment->packed = found->packed;
 	r = directory_measure(&spool->directory, segment);
 	if (r < 0)
 		return r;

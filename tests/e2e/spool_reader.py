@@ -5,6 +5,7 @@ document says, and that the document is enough to write a reader from.
 """
 
 import struct
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,15 +113,38 @@ def _read_entry(raw, data, seq, path):
     return Record(seq, kind, flags, source, connection, time_ns, payload, value)
 
 
+def read_packed(path):
+    """A compressed segment: its index and its data, as if they were two files."""
+    raw = path.read_bytes()
+    count, descriptor, magic = struct.unpack("<IBI", raw[-9:])
+    table = len(raw) - 9 - 8 * count
+    if magic != 0x8F92EAB1 or descriptor or struct.unpack("<II", raw[table - 8:table]) != (
+            0x184D2A5E, 8 * count + 9):
+        raise Damage(f"{path}: no seek table at the end")
+    frames = list(struct.iter_unpack("<II", raw[table:-9]))
+    at = sum(size for size, _ in frames[:-1])
+    magic, size = struct.unpack("<II", raw[at:at + 8])
+    if magic != 0x184D2A57 or frames[-1] != (size + 8, 0) or at + 8 + size != table - 8:
+        raise Damage(f"{path}: no index before the seek table")
+    data = subprocess.run(["zstd", "-qdc", path], check=True, capture_output=True).stdout
+    if len(data) != sum(plain for _, plain in frames):
+        raise Damage(f"{path}: the data is not as long as the seek table says")
+    return raw[at + 8:table - 8], data
+
+
 def data_of(index):
     return index.with_name(index.name.split(".")[0] + ".data")
 
 
 def read_segment(index):
-    """One segment, given the path of its index. An open index ends at its first bad entry."""
+    """One segment, given the path of its index, or of the compressed file that holds it. An open index
+    ends at its first bad entry."""
     index = Path(index)
     sealed = index.suffix != ".open"
-    raw, payloads = index.read_bytes(), data_of(index).read_bytes()
+    if index.suffix == ".zst":
+        raw, payloads = read_packed(index)
+    else:
+        raw, payloads = index.read_bytes(), data_of(index).read_bytes()
     first_seq, created = _check_header(raw, index)
     if index.name.split(".")[0] != f"{first_seq:020}":
         raise Damage(f"{index}: the header says that the first record is {first_seq}")
@@ -139,10 +163,12 @@ def read_segment(index):
 def read_spool(directory):
     """All segments in order; checks that no record number is used twice and none goes back."""
     directory = Path(directory)
-    paths = sorted([*directory.glob("*.index"), *directory.glob("*.index.open")])
+    packed = {path.name[:20]: path for path in directory.glob("*.data.zst")}
+    plain = [*directory.glob("*.index"), *directory.glob("*.index.open")]
+    paths = sorted([path for path in plain if path.name[:20] not in packed] + [*packed.values()])
     segments = []
     for path in paths:
-        if not data_of(path).exists():
+        if path.suffix != ".zst" and not data_of(path).exists():
             continue  # acknowledged: its deletion was interrupted between the two files
         if path.suffix == ".open" and path.stat().st_size < HEADER.size:
             continue  # just begun
