@@ -172,11 +172,15 @@ def test_the_space_comes_back_with_each_acknowledgement(weir, serve, place, disk
         while ! test -e {gate}; do sleep 0.01; done
         stat -f -c '%b %f %S' {disk} >>{log}
     """
-    server = serve(sending(texts(BLOCK * 8)))
-    process = weir.start_capture(server.url, "--ephemeral", "--dir", disk, "--segment-size", "1MiB",
-                                 "--status", "json", "--", "sh", "-c", command)
-    server.join()
-    wait_until(lambda: used(disk) >= 8 * len(texts(BLOCK)) // 2, "it is all on the disk")
+    closed = []
+
+    def script(connection):
+        sending(texts(BLOCK * 8))(connection)
+        closed.append(True)
+
+    process = weir.start_capture(serve(script).url, "--ephemeral", "--dir", disk, "--segment-size",
+                                 "1MiB", "--status", "json", "--", "sh", "-c", command)
+    wait_until(lambda: closed, "it is all on the disk")
     gate.touch()
     process.wait().expect(0)
     counts = [[int(word) for word in line.split()] for line in log.read_text().splitlines()]
