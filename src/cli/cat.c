@@ -1,163 +1,206 @@
 /*
- * weir cat: every whole message of a spool, in order, each followed by a newline. It takes no lock
- * and changes nothing, so that it can look at a spool that is in use, or was left by a process that
- * was killed.
+ * weir cat: the records of a spool that are wanted, in order. It takes no lock and changes nothing,
+ * so that it can look at a spool that is in use, or was left by a process that was killed.
  */
+#include "base/clock.h"
 #include "base/macro.h"
-#include "cli/arguments.h"
+#include "cli/cat_options.h"
 #include "cli/commands.h"
+#include "cli/printer.h"
 #include "cli/say.h"
-#include "spool/listing.h"
-#include "spool/reader.h"
+#include "cli/spool_words.h"
+#include "spool/cursor.h"
+#include "spool/owner.h"
+#include "spool/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <string.h>
 #include <weir.h>
 
-#define OUTPUT_BUFFER KIB(256)
+#define BATCH 1024	 /* records */
+#define FOLLOW_MS 200	 /* how often the owner is looked for when nothing happens */
+#define PIPE_SIZE MIB(1) /* of a pipe behind standard output, so that both sides have time */
 
-static const char *reason(int error)
+struct cat {
+	const struct cat_options *options;
+	int dir_fd;
+	struct cursor *cursor;
+	struct printer printer;
+	uint64_t skipped; /* numbers */
+	int code;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int number)
 {
-	switch (error) {
-	case -EBADMSG:
-		return "it is damaged";
-	case -ENOMSG:
-		return "it is not an index of weir";
-	case -EPROTO:
-		return "it was written by another version of weir";
-	case -ELOOP:
-		return "it is a symbolic link";
-	default:
-		return strerror(-error);
-	}
+	(void)number;
+	interrupted = 1;
 }
 
-static int print_payload(struct reader *reader, const struct record *record)
+/* The first one ends it between two records, the second at once. */
+static void watch_signals(void)
 {
-	static uint8_t piece[KIB(64)];
-	uint64_t done = 0;
+	const struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static void say_fault(struct cat *cat, int error)
+{
+	const struct cursor_fault *fault = cursor_fault(cat->cursor);
+	char name[FORMAT_NAME_SIZE];
+
+	format_name(name, fault->first_seq, fault->suffix);
+	cat->code = WEIR_STORAGE;
+	if (fault->of_record || fault->at_end)
+		say_error("%s/%s: record %" PRIu64 " cannot be read: %s", cat->options->spool, name,
+			  fault->seq, spool_words(error));
+	else
+		say_error("%s/%s cannot be read: %s", cat->options->spool, name,
+			  spool_words(error));
+}
+
+static void say_half_printed(struct cat *cat, int error)
+{
+	say_error("%s: record %" PRIu64 " cannot be read any more, and is printed in part: %s",
+		  cat->options->spool, cat->printer.next_seq - 1, spool_words(error));
+	cat->code = WEIR_STORAGE;
+}
+
+/* Prints what there is. */
+static void print_on(struct cat *cat)
+{
+	static struct record records[BATCH];
+	struct printer *printer = &cat->printer;
 	ssize_t n;
 
-	if (record->payload) {
-		fwrite(record->payload, 1, (size_t)record->entry.length, stdout);
-	} else {
-		while ((n = reader_payload(reader, done, piece, sizeof(piece))) > 0) {
-			fwrite(piece, 1, (size_t)n, stdout);
-			done += (uint64_t)n;
+	while (!printer->done && !interrupted &&
+	       (n = cursor_next_batch(cat->cursor, records, BATCH)) != 0) {
+		int r;
+
+		if (n < 0) {
+			say_fault(cat, (int)n);
+			continue;
 		}
-		if (n < 0)
-			return (int)n;
+		cat->skipped += cursor_skipped(cat->cursor);
+		r = printer_put(printer, cursor_reader(cat->cursor), records, (size_t)n);
+		if (r < 0)
+			say_half_printed(cat, r);
 	}
-	putchar(FORMAT_SEPARATOR);
-	return 0;
 }
 
-/* Prints one segment. Returns the number of records that could not be. */
-static uint64_t print_records(struct reader *reader, const char *path, uint64_t first_seq,
-			      bool sealed)
+/* Goes on until the spool has no owner any more. Whether it has is asked before it is read to its
+ * end, so that nothing is missed. */
+static void follow(struct cat *cat)
 {
-	char name[FORMAT_NAME_SIZE];
-	struct record record;
-	uint64_t damaged = 0, seq = first_seq;
-	int r;
+	CLEANUP_FD int watch_fd = watch_open(cat->dir_fd);
+	struct owner owner = {.alive = true};
 
-	for (; (r = reader_next(reader, &record)) != 0 && !ferror(stdout); seq++) {
-		if (r > 0 && format_is_event(&record.entry))
-			continue;
-		if (r > 0)
-			r = print_payload(reader, &record);
-		if (r >= 0)
-			continue;
-		if (r == -EBADMSG && !sealed)
-			break; /* what a writer that died, or has not got further, leaves */
-		format_name(name, first_seq, sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX);
-		say_error("%s/%s: record %" PRIu64 " cannot be read: %s", path, name, seq,
-			  reason(r));
-		damaged++;
-		if (r != -EBADMSG)
+	watch_signals();
+	while (!cat->printer.done && !interrupted) {
+		if (owner_probe(cat->dir_fd, &owner) < 0)
+			owner.alive = false;
+		print_on(cat);
+		output_flush(cat->printer.output);
+		if (!owner.alive || cat->printer.output->error < 0)
 			break;
+		if (!cat->printer.done && !interrupted)
+			watch_wait(watch_fd, FOLLOW_MS);
 	}
-	return damaged;
+	if (cat->skipped > 0)
+		say_error("%" PRIu64
+			  " records were processed and deleted before they could be read",
+			  cat->skipped);
 }
 
-/* Opens a segment, which may be sealed by its owner in the same moment. */
-static int open_segment(int dir_fd, const struct listing_entry *entry, bool *ret_sealed,
-			struct reader **ret_reader)
+static int open_cursor(struct cat *cat)
 {
-	int r = -ENOENT;
+	const struct selection *selection = &cat->options->selection;
+	uint64_t since_ns = selection->since_ns;
+	int r = cursor_open(cat->dir_fd, cat->options->follow, &cat->cursor);
 
-	*ret_sealed = entry->sealed;
-	if (!entry->sealed)
-		r = reader_open(dir_fd, entry->first_seq, false, ret_reader);
-	if (r == -ENOENT) {
-		r = reader_open(dir_fd, entry->first_seq, true, ret_reader);
-		*ret_sealed |= r >= 0;
-	}
+	if (r < 0)
+		return r;
+	if (!cursor_is_spool(cat->cursor))
+		return -EMEDIUMTYPE;
+	if (since_ns > SELECTION_SLACK_NS)
+		r = cursor_seek_time(cat->cursor, since_ns - SELECTION_SLACK_NS);
+	if (r >= 0 && selection->from_seq > cursor_seq(cat->cursor))
+		cursor_seek(cat->cursor, selection->from_seq);
 	return r;
 }
 
-static int print_segment(int dir_fd, const char *path, const struct listing_entry *entry)
+static int say_failure(const struct cat *cat, int error)
 {
-	CLEANUP(reader_free) struct reader *reader = NULL;
-	char name[FORMAT_NAME_SIZE];
-	bool sealed;
-	int r;
-
-	if (!entry->sealed && !entry->open)
-		return 0; /* data that no index speaks of does not count */
-	r = open_segment(dir_fd, entry, &sealed, &reader);
-	if (r == -ENOENT || (r == -EBADMSG && !sealed))
-		return 0; /* acknowledged meanwhile; or its writer died before the header */
-	if (r < 0) {
-		say_error("%s/%s cannot be read: %s", path,
-			  format_name(name, entry->first_seq, FORMAT_INDEX_SUFFIX), reason(r));
-		return WEIR_STORAGE;
-	}
-	return print_records(reader, path, entry->first_seq, sealed) > 0 ? WEIR_STORAGE : 0;
+	if (error == -EMEDIUMTYPE)
+		say_error("%s is not a spool of weir", cat->options->spool);
+	else
+		say_error("cannot open the spool %s: %s", cat->options->spool, strerror(-error));
+	return WEIR_STORAGE;
 }
 
-static int print_spool(const char *path)
+/* A closed pipe ends it without a word, as SIGPIPE does where it is not ignored. */
+static int end_output(struct cat *cat)
 {
-	CLEANUP(listing_done) struct listing listing = {0};
-	CLEANUP_FD int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = dir_fd < 0 ? -errno : listing_read(dir_fd, &listing);
-	int code = 0;
+	struct output *output = cat->printer.output;
 
-	if (r < 0) {
-		say_error("cannot open the spool %s: %s", path, strerror(-r));
-		return WEIR_STORAGE;
-	}
-	if (!listing.has_lock && listing.count == 0 && listing.foreign > 0) {
-		say_error("%s is not a spool of weir", path);
-		return WEIR_STORAGE;
-	}
-	for (size_t i = 0; i < listing.count && !ferror(stdout); i++)
-		code = MAX(code, print_segment(dir_fd, path, &listing.entries[i]));
-	return code;
+	output_flush(output);
+	if (output->error == 0)
+		return cat->code;
+	if (output->error != -EPIPE)
+		say_error("cannot write to standard output: %s", strerror(-output->error));
+	return WEIR_STORAGE;
+}
+
+static int print_spool(struct cat *cat)
+{
+	int r;
+
+	cat->dir_fd = open(cat->options->spool, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	r = cat->dir_fd < 0 ? -errno : open_cursor(cat);
+	if (r < 0)
+		return say_failure(cat, r);
+	fcntl(cat->printer.output->fd, F_SETPIPE_SZ, (int)PIPE_SIZE);
+	if (cat->options->follow)
+		follow(cat);
+	else
+		print_on(cat);
+	return end_output(cat);
+}
+
+static void cat_done(struct cat *cat)
+{
+	cursor_free(cat->cursor);
+	close_fdp(&cat->dir_fd);
+	free(cat->printer.output);
 }
 
 int command_cat(int argc, char **argv)
 {
-	static char buffer[OUTPUT_BUFFER];
-	static const struct usage usage = {
-		.command = "weir cat",
-		.synopsis = "SPOOL",
-		.summary =
-			"Prints every message in the directory SPOOL to standard output, in order,\n"
-			"each followed by a newline. The spool may be in use.",
-	};
-	int rest, code;
+	struct cat_options options;
+	int code = cat_options_parse(&options, argc, argv);
+	struct cat cat = {.options = &options, .dir_fd = -1};
 
-	code = arguments_parse(&usage, argc, argv, &rest);
 	if (code != ARGUMENTS_OK)
 		return code;
-	if (argc - rest != 1) {
-		say_error("which spool? One directory is to be named");
-		say_hint("see weir cat --help");
-		return WEIR_USAGE;
+	cat.printer = (struct printer){
+		.output = calloc(1, sizeof(*cat.printer.output)),
+		.selection = options.selection,
+		.form = options.form,
+		.left = options.count,
+		.done = options.count == 0,
+	};
+	if (!cat.printer.output) {
+		say_error("out of memory");
+		return WEIR_STORAGE;
 	}
-	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
-	return print_spool(argv[rest]);
+	cat.printer.output->fd = STDOUT_FILENO;
+	code = print_spool(&cat);
+	cat_done(&cat);
+	return code;
 }

@@ -106,34 +106,45 @@ void format_write_entry(uint8_t to[FORMAT_ENTRY_SIZE], const struct format_entry
 	       crc32c_fields(payload_crc, where, entry->length, entry->time_ns, what));
 }
 
+static inline uint64_t get_64(const uint8_t *from)
+{
+	uint64_t value;
+
+	memcpy(&value, from, sizeof(value));
+	return le64toh(value);
+}
+
+static inline uint32_t get_32(const uint8_t *from)
+{
+	uint32_t value;
+
+	memcpy(&value, from, sizeof(value));
+	return le32toh(value);
+}
+
+/* Word by word into its place, for the same reason. */
 void format_read_entry(const uint8_t from[FORMAT_ENTRY_SIZE], struct format_entry *ret_entry)
 {
-	struct stored_entry stored;
-	uint64_t where;
-	uint32_t what;
+	uint64_t where = get_64(from + offsetof(struct stored_entry, where));
+	uint32_t what = get_32(from + offsetof(struct stored_entry, what));
 
-	memcpy(&stored, from, sizeof(stored));
-	where = le64toh(stored.where);
-	what = le32toh(stored.what);
-	*ret_entry = (struct format_entry){
-		.offset = where & FORMAT_OFFSET_MAX,
-		.length = le64toh(stored.length),
-		.time_ns = le64toh(stored.time_ns),
-		.kind = (uint8_t)what,
-		.flags = (uint8_t)(what >> 8),
-		.source = (uint16_t)(where >> 48),
-		.connection = (uint16_t)(what >> 16),
-		.crc = le32toh(stored.crc),
-	};
+	ret_entry->offset = where & FORMAT_OFFSET_MAX;
+	ret_entry->length = get_64(from + offsetof(struct stored_entry, length));
+	ret_entry->time_ns = get_64(from + offsetof(struct stored_entry, time_ns));
+	ret_entry->kind = (uint8_t)what;
+	ret_entry->flags = (uint8_t)(what >> 8);
+	ret_entry->source = (uint16_t)(where >> 48);
+	ret_entry->connection = (uint16_t)(what >> 16);
+	ret_entry->crc = get_32(from + offsetof(struct stored_entry, crc));
 }
 
 bool format_entry_is_valid(const uint8_t entry[FORMAT_ENTRY_SIZE], uint32_t payload_crc)
 {
-	struct stored_entry stored;
-
-	memcpy(&stored, entry, sizeof(stored));
-	return le32toh(stored.crc) ==
-	       crc32c(payload_crc, &stored, offsetof(struct stored_entry, crc));
+	return get_32(entry + offsetof(struct stored_entry, crc)) ==
+	       crc32c_fields(payload_crc, get_64(entry + offsetof(struct stored_entry, where)),
+			     get_64(entry + offsetof(struct stored_entry, length)),
+			     get_64(entry + offsetof(struct stored_entry, time_ns)),
+			     get_32(entry + offsetof(struct stored_entry, what)));
 }
 
 const char *format_name(char to[FORMAT_NAME_SIZE], uint64_t first_seq, const char *suffix)

@@ -19,6 +19,8 @@
 #define INDEX_WINDOW ((size_t)2048 * FORMAT_ENTRY_SIZE)
 #define DATA_WINDOW (READER_WINDOW + 1) /* with the separator */
 
+#define ENTRIES_MAX ((uint64_t)INT64_MAX / 64) /* more than any file can have */
+
 struct window {
 	struct input input;
 	uint64_t start;
@@ -283,11 +285,11 @@ static bool is_misplaced(const struct reader *reader, const struct format_entry 
 }
 
 /* The next record. 1: it is whole. 0: there is none, or the data window would have to be moved for
- * it, and may not be. Only what is whole is passed by. */
-static int read_record(struct reader *reader, bool may_move, struct record *ret_record)
+ * it, and may not be. Only what is whole is passed by. The record is put together where it is
+ * wanted: to copy it would cost as much as its checksum. */
+static int read_record(struct reader *reader, bool may_move, struct record *record)
 {
 	uint64_t at = FORMAT_HEADER_SIZE + reader->next * FORMAT_ENTRY_SIZE;
-	struct record record = {.seq = reader->first_seq + reader->next};
 	const uint8_t *stored;
 	uint32_t crc = 0;
 	ssize_t n = window_show(&reader->index, at, FORMAT_ENTRY_SIZE, &stored);
@@ -295,17 +297,19 @@ static int read_record(struct reader *reader, bool may_move, struct record *ret_
 
 	if (n < FORMAT_ENTRY_SIZE)
 		return n < 0 ? (int)n : may_move ? check_end(reader, n) : 0;
-	format_read_entry(stored, &record.entry);
-	r = check_payload(reader, may_move, &record, &crc);
+	format_read_entry(stored, &record->entry);
+	record->payload = NULL;
+	record->loose = false;
+	r = check_payload(reader, may_move, record, &crc);
 	if (r <= 0)
 		return r;
 	if (!format_entry_is_valid(stored, crc))
 		return -EBADMSG;
+	record->seq = reader->first_seq + reader->next;
 	reader->next++;
-	record.loose |= is_misplaced(reader, &record.entry);
-	reader->data_end = record.entry.offset + format_data_size(&record.entry);
+	record->loose |= is_misplaced(reader, &record->entry);
+	reader->data_end = record->entry.offset + format_data_size(&record->entry);
 	reader->lost = false;
-	*ret_record = record;
 	return 1;
 }
 
@@ -378,6 +382,60 @@ uint64_t reader_seq(const struct reader *reader)
 	return reader->first_seq + reader->next;
 }
 
+int reader_count(struct reader *reader, uint64_t *ret_count)
+{
+	uint64_t size;
+	int r = input_size(&reader->index.input, &size);
+
+	if (r < 0)
+		return r;
+	*ret_count =
+		size < FORMAT_HEADER_SIZE ? 0 : (size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
+	return 0;
+}
+
+int reader_seek(struct reader *reader, uint64_t seq)
+{
+	struct format_entry before;
+	const uint8_t *stored;
+	uint64_t count;
+	int r = reader_count(reader, &count);
+
+	if (r < 0)
+		return r;
+	reader->next = seq > reader->first_seq ? MIN(seq - reader->first_seq, ENTRIES_MAX) : 0;
+	reader->data_end = 0;
+	reader->lost = reader->next > 0;
+	if (reader->next > count)
+		reader->damaged = true; /* nothing is known of the end */
+	if (reader->next == 0 || reader->next > count)
+		return 0;
+	if (window_show(&reader->index, FORMAT_HEADER_SIZE + (reader->next - 1) * FORMAT_ENTRY_SIZE,
+			FORMAT_ENTRY_SIZE, &stored) < FORMAT_ENTRY_SIZE)
+		return -EBADMSG;
+	format_read_entry(stored, &before);
+	reader->data_end = before.offset + format_data_size(&before);
+	return 0;
+}
+
+int reader_time(struct reader *reader, uint64_t number, uint64_t *ret_time_ns)
+{
+	struct reader before = *reader;
+	struct record record;
+	int r;
+
+	reader->next = number;
+	reader->damaged = true; /* what is at the end is not asked for */
+	r = read_record(reader, true, &record);
+	reader->next = before.next;
+	reader->data_end = before.data_end;
+	reader->lost = before.lost;
+	reader->damaged = before.damaged;
+	if (r > 0)
+		*ret_time_ns = record.entry.time_ns;
+	return r > 0 ? 0 : r < 0 ? r : -ENODATA;
+}
+
 ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_t size)
 {
 	const struct format_entry *entry = &reader->entry;
@@ -391,6 +449,11 @@ ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_
 int reader_data_fd(const struct reader *reader)
 {
 	return input_fd(&reader->data.input);
+}
+
+int reader_index_fd(const struct reader *reader)
+{
+	return input_fd(&reader->index.input);
 }
 
 uint64_t reader_data_end(const struct reader *reader)

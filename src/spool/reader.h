@@ -54,11 +54,26 @@ ssize_t reader_payload(struct reader *reader, uint64_t offset, void *data, size_
  * none. It stays the reader's. */
 int reader_data_fd(const struct reader *reader);
 
+/* The same for the index. */
+int reader_index_fd(const struct reader *reader);
+
 /* Of what was returned so far: where in the data file the last of it ends. */
 uint64_t reader_data_end(const struct reader *reader);
 
 /* The number of the record that comes next. */
 uint64_t reader_seq(const struct reader *reader);
+
+/* The entries that there are now, whole or not. */
+int reader_count(struct reader *reader, uint64_t *ret_count);
+
+/* Goes to record `seq`, which may be one that is still to come; to the first one if `seq` is less.
+ */
+int reader_seek(struct reader *reader, uint64_t seq);
+
+/* The time of the record that is the `number`th of the segment, counted from 0. Changes nothing but
+ * what the payloads of the last batch point to. −EBADMSG: it is damaged; −ENODATA: it is not there.
+ */
+int reader_time(struct reader *reader, uint64_t number, uint64_t *ret_time_ns);
 
 /* How many entries were passed, damaged ones too. When reader_next() tells of damage and this stays
  * as it was, the damage is at the end: the sizes of the files do not fit. */

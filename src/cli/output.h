@@ -1,0 +1,34 @@
+/* Standard output for much: few large writes, and what is large already goes out as it is. */
+#ifndef WEIR_CLI_OUTPUT_H
+#define WEIR_CLI_OUTPUT_H
+
+#include "base/macro.h"
+
+#include <stdint.h>
+
+#define OUTPUT_ROOM KIB(256)
+
+struct output {
+	int fd;
+	int error; /* of the first write that failed, −errno; nothing is written any more */
+	size_t used;
+	uint8_t bytes[OUTPUT_ROOM];
+};
+
+void output_write(struct output *output, const void *data, size_t size);
+void output_flush(struct output *output);
+
+static inline void output_byte(struct output *output, uint8_t byte)
+{
+	if (output->used == OUTPUT_ROOM)
+		output_flush(output);
+	output->bytes[output->used++] = byte;
+}
+
+#define OUTPUT_COPY_MIN KIB(32) /* less is better written from memory */
+
+/* Writes `size` bytes of a file, from `offset` on. −EINVAL: it cannot be done without a detour, and
+ * nothing was written; else what read(2) says, or −EIO: the file is shorter. */
+int output_copy(struct output *output, int from_fd, uint64_t offset, uint64_t size);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * Nothing asks for a flock(2) without trying to take it. The kernel lists them in /proc/locks, with
+ * the inode of each: where the lock is listed, that is the answer, and nobody notices the question.
+ *
+ * It may also be held and not be listed: by a process that is not visible from here. So it is tried
+ * then, shared and for a moment. Somebody who wants to become the owner in the same moment tries
+ * more than once for that reason; see directory.c.
+ */
+#include "spool/owner.h"
+
+#include "base/macro.h"
+#include "spool/format.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* "7: FLOCK  ADVISORY  WRITE 1234 fe:00:4711 0 EOF"; of one that waits, an arrow follows the
+ * number.
+ */
+static bool is_holder(const char *line, const struct stat *file, pid_t *ret_pid)
+{
+	unsigned device_major, device_minor;
+	unsigned long inode;
+	char class[16];
+	int pid;
+
+	if (sscanf(line, "%*u: %15s %*s %*s %d %x:%x:%lu", class, &pid, &device_major,
+		   &device_minor, &inode) != 5)
+		return false;
+	if (strcmp(class, "FLOCK") != 0 || inode != file->st_ino ||
+	    makedev(device_major, device_minor) != file->st_dev)
+		return false;
+	*ret_pid = pid > 0 ? pid : 0;
+	return true;
+}
+
+static bool is_listed(const struct stat *file, pid_t *ret_pid)
+{
+	CLEANUP_FILE FILE *locks = fopen("/proc/locks", "re");
+	char line[160];
+
+	while (locks && fgets(line, sizeof(line), locks))
+		if (is_holder(line, file, ret_pid))
+			return true;
+	return false;
+}
+
+/* Whether somebody else holds it, found out by taking it for a moment. */
+static bool is_taken(int fd)
+{
+	if (flock(fd, LOCK_SH | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK;
+	flock(fd, LOCK_UN);
+	return false;
+}
+
+int owner_probe(int dir_fd, struct owner *ret_owner)
+{
+	CLEANUP_FD int fd =
+		openat(dir_fd, FORMAT_LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct owner owner = {0};
+	struct stat status;
+
+	if (fd < 0 && errno != ENOENT)
+		return -errno;
+	if (fd >= 0 && fstat(fd, &status) < 0)
+		return -errno;
+	if (fd >= 0)
+		owner.alive = is_listed(&status, &owner.pid) || is_taken(fd);
+	*ret_owner = owner;
+	return 0;
+}
