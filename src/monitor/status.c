@@ -35,6 +35,18 @@ static const char *phase(const struct weir_stats *stats, size_t sources, char to
 	return to;
 }
 
+/* Behind the messages: how many of them are durable, if that is counted. */
+static const char *durable(const struct weir_stats *stats, char to[PHASE_SIZE])
+{
+	char count[UNITS_TEXT_SIZE];
+
+	to[0] = '\0';
+	if (stats->synced)
+		snprintf(to, PHASE_SIZE, "  %s durable",
+			 units_format_count(stats->durable_messages, count));
+	return to;
+}
+
 /* Half of a number would be a wrong one, so what does not fit goes as a whole, from the end. */
 static char *fit(char *to, size_t columns, const char *text)
 {
@@ -58,13 +70,15 @@ const char *status_line(char *to, size_t columns, const struct weir_stats *stats
 	char time[UNITS_TEXT_SIZE], count[UNITS_TEXT_SIZE], bytes[UNITS_TEXT_SIZE];
 	char rate[UNITS_TEXT_SIZE], byte_rate[UNITS_TEXT_SIZE], held[UNITS_TEXT_SIZE];
 	char free_text[UNITS_TEXT_SIZE], rss[UNITS_TEXT_SIZE], doing[PHASE_SIZE];
+	char safe[PHASE_SIZE];
 	char line[LINE_SIZE];
 
 	snprintf(line, sizeof(line),
-		 "%s%s  %s messages  %s  %s/s  %s/s  backlog %" PRIu64
+		 "%s%s  %s messages%s  %s  %s/s  %s/s  backlog %" PRIu64
 		 "  disk %s held, %s free  memory %s",
 		 units_format_time(stats->elapsed_ns, time), phase(stats, sources, doing),
-		 units_format_count(stats->messages, count), units_format_size(stats->bytes, bytes),
+		 units_format_count(stats->messages, count), durable(stats, safe),
+		 units_format_size(stats->bytes, bytes),
 		 units_format_count(per_second(stats->messages - since->messages, ns), rate),
 		 units_format_size(per_second(stats->bytes - since->bytes, ns), byte_rate),
 		 stats->backlog_segments, units_format_size(stats->disk_bytes, held),

@@ -15,8 +15,8 @@ struct status_mark {
 };
 
 /* One line without a newline, of at most `columns` characters: time, what is going on if it is not
- * that all of `sources` are connected, messages, bytes, the rates since `since`, backlog, disk held
- * and free, memory. Returns `to`. */
+ * that all of `sources` are connected, messages, those that are durable (with sync), bytes, the
+ * rates since `since`, backlog, disk held and free, memory. Returns `to`. */
 const char *status_line(char *to, size_t columns, const struct weir_stats *stats,
 			const struct status_mark *since, size_t sources, uint64_t disk_free_bytes);
 

@@ -36,7 +36,8 @@ FAULTS = {
     "getrandom": ["ENOSYS", "EINTR", "EAGAIN"], "recv": ["ECONNRESET", "EAGAIN", "EINTR", "SHORT"],
     "send": ["EPIPE", "ECONNRESET", "EAGAIN", "SHORT"], "epoll_wait": ["EINTR", "EIO", "ENOMEM"],
     "posix_spawn": ["EAGAIN", "ENOMEM", "ENOENT"], "malloc": ["ENOMEM"], "calloc": ["ENOMEM"],
-    "realloc": ["ENOMEM"],
+    "realloc": ["ENOMEM"], "fsync": ["EIO", "ENOSPC", "EDQUOT", "EINTR"],
+    "fdatasync": ["EIO", "ENOSPC", "EDQUOT", "EINTR"],
 }
 
 
@@ -90,6 +91,10 @@ class Story:
         print(f"torture: {self.runs} runs, {messages} messages, {repeated} handed on")
 
 
+def random_sync(dice):
+    return ["--sync", dice.choice(["every", "seal", "interval=5ms", "bytes=20KiB"])]
+
+
 def random_fault(dice):
     function = dice.choice(list(FAULTS))
     error = dice.choice(FAULTS[function])
@@ -113,7 +118,8 @@ def test_fault(library, weir, keeper, serve, place, number):  # noqa: F811
     how = dice.choice(["command", "command", "stdout", "keep"])
     # With --keep nothing would ever make room.
     cap = ["--disk-max", "4MiB"] if how != "keep" and dice.once_in(4) else []
-    sent, process = story.start("--connect-timeout", "500ms", *random_segments(dice), *cap,
+    sync = random_sync(dice) if "sync:" in fault or dice.once_in(4) else []
+    sent, process = story.start("--connect-timeout", "500ms", *random_segments(dice), *cap, *sync,
                                 how=how, env=environment)
     result = process.wait()
     check_result(result, log.exists())

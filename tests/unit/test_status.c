@@ -38,6 +38,9 @@ static const struct weir_stats extreme = {
 	.missing = UINT64_MAX,
 	.close_code = UINT16_MAX,
 	.blocked = true,
+	.synced = true,
+	.durable_messages = UINT64_MAX,
+	.durable_bytes = UINT64_MAX,
 };
 
 static const struct status_mark start = {0};
@@ -60,6 +63,18 @@ static void test_a_line(void **state)
 			    "disk 2.0 KiB held, 3.0 MiB free  memory ");
 	assert_null(strchr(line, '\n'));
 	assert_null(strstr(line, "connected"));
+}
+
+static void test_a_line_with_what_is_durable(void **state)
+{
+	struct weir_stats stats = usual;
+	char line[400];
+
+	(void)state;
+	stats.synced = true;
+	stats.durable_messages = 4999;
+	status_line(line, sizeof(line) - 1, &stats, &start, 1, 3 << 20);
+	assert_begins(line, "10.0 s  5 000 messages  4 999 durable  1.0 MiB  500/s  ");
 }
 
 static void test_the_phases_of_a_line(void **state)
@@ -254,6 +269,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_line),
+		cmocka_unit_test(test_a_line_with_what_is_durable),
 		cmocka_unit_test(test_the_phases_of_a_line),
 		cmocka_unit_test(test_a_line_is_never_too_long),
 		cmocka_unit_test(test_no_number_is_cut),
