@@ -4,12 +4,21 @@ import os
 
 import pytest
 
+import harness
 import power_disk
+import torture
 from apart import Apart, Unavailable
 from power_disk import RecordedDisk, choose_cuts, explore, mount_memory, own_mounts
-from torture import Dice
+from power_story import Plan, Programs, record_and_lose
+from programs import compiled
+from torture import Dice, build_keeper
 
 BLOCK = 512
+IMAGES_PER_RECORDING = 50
+CLAIMANT = harness.ROOT / "tests/power/claimant.c"
+SYNCS = [("every", 0), ("interval", 5), ("bytes", 5000), ("seal", 0), ("none", 0)]
+
+pytestmark = pytest.mark.skipif(harness.SANITIZED, reason="the programs are made without")
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +78,53 @@ def test_the_proof_itself(recorder, place):
     assert (sum(missing), refused) == (0, 0) and len(missing) == 20
     missing, refused = apart(write_and_lose, recorder, place.root / "liar", False, Dice("liar"))
     assert sum(missing) > 0
+
+
+@pytest.fixture(scope="session")
+def programs(recorder, installed, tmp_path_factory):
+    directory = tmp_path_factory.mktemp("power")
+    return Programs(recorder, compiled(CLAIMANT, "weir", installed, directory),
+                    build_keeper(directory), harness.weir_path(),
+                    {"LD_LIBRARY_PATH": installed["LD_LIBRARY_PATH"]})
+
+
+def lose(weir, place, programs, plan, images, *seed):
+    programs.environment = {**weir.environment(), **programs.environment}
+    count = apart(record_and_lose, place.root / "disk", plan, programs, images,
+                  Dice("power", *seed))
+    print(f"torture: seed {torture.SEED}: {plan}: {dict(count)}")
+    return count
+
+
+def random_plan(file_system, sync, dice):
+    return Plan(power_disk.FILE_SYSTEMS[file_system], sync, keep=dice.once_in(3),
+                segment_bytes=dice.choice([3000, 20_000, 1 << 20]), runs=dice.randrange(1, 4))
+
+
+def test_nothing_durable_is_lost(weir, place, programs):
+    plan = Plan(power_disk.FILE_SYSTEMS["ext4"], ("every", 0), messages=300)
+    count = lose(weir, place, programs, plan, 20, "short")
+    assert count["required"] > 0
+
+
+def test_without_sync_something_is_lost(weir, place, programs):
+    """Or nothing here would prove anything: what is only captured is not durable."""
+    plan = Plan(power_disk.FILE_SYSTEMS["ext4"], ("none", 0), keep=True, messages=300, lying=True)
+    with pytest.raises(AssertionError, match="durable messages are"):
+        lose(weir, place, programs, plan, 20, "lying")
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("number", range(max(1, torture.IMAGES // IMAGES_PER_RECORDING)))
+def test_power_losses(weir, place, programs, number):
+    plan = random_plan("ext4", SYNCS[number % len(SYNCS)], Dice("plan", number))
+    count = lose(weir, place, programs, plan, IMAGES_PER_RECORDING, number)
+    assert count["refused by the file system"] <= IMAGES_PER_RECORDING / 10
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("number", range(max(1, torture.IMAGES // 10 // IMAGES_PER_RECORDING)))
+@pytest.mark.parametrize("file_system", ["xfs", "btrfs"])
+def test_other_file_systems(weir, place, programs, file_system, number):
+    plan = random_plan(file_system, SYNCS[number % len(SYNCS)], Dice("plan", file_system, number))
+    lose(weir, place, programs, plan, IMAGES_PER_RECORDING, file_system, number)
