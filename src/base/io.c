@@ -33,28 +33,40 @@ int io_write_all(int fd, const void *data, size_t size, size_t *ret_done)
 	return r;
 }
 
-/* Moves on by `size` bytes, which are there. */
-static void skip(struct iovec **stretches, size_t *count, size_t size)
+/* Moves on by `size` bytes, which are there, from byte `*within` of the first stretch. */
+static void skip(struct iovec **stretches, size_t *count, size_t *within, size_t size)
 {
+	size += *within;
 	while (*count > 0 && size >= (*stretches)->iov_len) {
 		size -= (*stretches)->iov_len;
 		++*stretches;
 		--*count;
 	}
-	if (*count > 0) {
-		(*stretches)->iov_base = (char *)(*stretches)->iov_base + size;
-		(*stretches)->iov_len -= size;
-	}
+	*within = size;
+}
+
+/* Writes the stretches from byte `within` of the first. They are as they were afterwards: who could
+ * not write all of them needs them again. */
+static ssize_t write_from(int fd, struct iovec *stretches, size_t count, size_t within)
+{
+	ssize_t n;
+
+	stretches->iov_base = (char *)stretches->iov_base + within;
+	stretches->iov_len -= within;
+	n = writev(fd, stretches, (int)MIN(count, (size_t)IOV_MAX));
+	stretches->iov_base = (char *)stretches->iov_base - within;
+	stretches->iov_len += within;
+	return n;
 }
 
 int io_writev_all(int fd, struct iovec *stretches, size_t count, size_t *ret_done)
 {
+	size_t done = 0, within = 0;
 	int r = 0;
 
-	*ret_done = 0;
-	skip(&stretches, &count, 0);
+	skip(&stretches, &count, &within, 0);
 	while (count > 0) {
-		ssize_t n = writev(fd, stretches, (int)MIN(count, (size_t)IOV_MAX));
+		ssize_t n = write_from(fd, stretches, count, within);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -62,9 +74,10 @@ int io_writev_all(int fd, struct iovec *stretches, size_t count, size_t *ret_don
 			r = -errno;
 			break;
 		}
-		*ret_done += (size_t)n;
-		skip(&stretches, &count, (size_t)n);
+		done += (size_t)n;
+		skip(&stretches, &count, &within, (size_t)n);
 	}
+	*ret_done = done;
 	return r;
 }
 

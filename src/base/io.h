@@ -10,7 +10,8 @@
  * and is set in either case. */
 int io_write_all(int fd, const void *data, size_t size, size_t *ret_done);
 
-/* The same with `count` stretches of memory, one behind the other; `stretches` is used up. */
+/* The same with `count` stretches of memory, one behind the other. They are changed meanwhile, and
+ * as they were afterwards. */
 int io_writev_all(int fd, struct iovec *stretches, size_t count, size_t *ret_done);
 
 /* io_write_all() at `offset`, wherever the file stands. */

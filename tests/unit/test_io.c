@@ -130,18 +130,20 @@ static void test_writev_all(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
 		for (size_t j = 0; j < ARRAY_SIZE(cuts); j++) {
-			struct iovec stretches[4];
+			struct iovec stretches[4], before[4];
 			size_t done = 99, at = 0;
 
 			for (size_t k = 0; k < 4; at += cuts[j][k++])
 				stretches[k] =
 					(struct iovec){(char *)(uintptr_t)TEXT + at, cuts[j][k]};
+			memcpy(before, stretches, sizeof(before));
 			begin(writes[i].plan);
 			assert_int_equal(io_writev_all(5, stretches, 4, &done), writes[i].result);
 			assert_int_equal(done, writes[i].done);
 			assert_int_equal(calls, writes[i].calls);
 			assert_memory_equal(medium, TEXT, done);
 			assert_int_equal(medium[done], '.');
+			assert_memory_equal(stretches, before, sizeof(before)); /* to try again */
 		}
 	}
 }
