@@ -2,9 +2,17 @@
 #ifndef WEIR_BASE_IO_H
 #define WEIR_BASE_IO_H
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+
+/* Whether an error says that the disk, or our share of it, is full: the same may work later. */
+static inline bool io_is_full(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT;
+}
 
 /* Writes all of it. 0, or −errno; then `*ret_done` (may be NULL) says how much was written before,
  * and is set in either case. */

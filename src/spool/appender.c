@@ -17,6 +17,13 @@
 #define STEP_MAX MIB(16)
 #define WRITE_MIN KIB(32) /* smaller writes come from feeds that are slow enough anyway */
 
+/* Some file systems keep what they had found before they noticed that it is not enough. */
+static void give_up_reserving(struct appender *appender)
+{
+	appender_cut(appender, appender->size);
+	appender->no_reserving = true;
+}
+
 static void reserve(struct appender *appender, size_t size, uint64_t spare)
 {
 	uint64_t end = appender->size + size;
@@ -31,6 +38,8 @@ static void reserve(struct appender *appender, size_t size, uint64_t spare)
 		appender->reserved = end + step;
 	else if (errno == EOPNOTSUPP || errno == ENOSYS)
 		appender->no_reserving = true;
+	else if (io_is_full(-errno))
+		give_up_reserving(appender);
 	/* Any other failure is left to the write, which matters. */
 }
 

@@ -12,7 +12,7 @@ struct appender {
 	int fd;		   /* the owner's */
 	uint64_t size;	   /* bytes written */
 	uint64_t reserved; /* bytes up to which space is reserved, or 0 */
-	bool no_reserving; /* the file system cannot */
+	bool no_reserving; /* the file system cannot, or is full */
 };
 
 /* Writes at the end. `spare` is how many bytes may be reserved beyond that. 0, or −errno; then the

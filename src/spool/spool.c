@@ -110,6 +110,7 @@ void spool_free(struct spool *spool)
 	durable_free(spool->durable);
 	writer_free(spool->writer);
 	free_list(spool->acked);
+	waiting_clear(&spool->waiting);
 	free_list(spool->first);
 	free_list(spool->held);
 	directory_done(&spool->directory);

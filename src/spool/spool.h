@@ -55,6 +55,19 @@ int spool_remove(struct spool *spool);
 const char *spool_path(const struct spool *spool); /* absolute */
 int spool_dir_fd(const struct spool *spool);
 
+/* A disk that is full, or a share of it that is used up, is no error of any of these: what they
+ * were given waits in memory, and spool_is_full() says so. Then no further batch may be appended
+ * until spool_retry() has found room. So what waits is what is in hand: one receive buffer and what
+ * it inflates into or completes, in copies, and at most WAITING_EVENTS_MAX events; later ones are
+ * counted and not recorded. */
+bool spool_is_full(const struct spool *spool);
+
+/* Tries to write what waits. Errors: as spool_commit(). */
+int spool_retry(struct spool *spool);
+
+/* Forgets what waits: it was never captured. Errors: ftruncate(2)'s. */
+int spool_give_up(struct spool *spool);
+
 /* Takes all pieces of a batch; see writer_append(). Segments are sealed and begun as they fill. */
 int spool_append(struct spool *spool, const struct message_batch *batch);
 
@@ -78,7 +91,8 @@ int spool_drop_open_message(struct spool *spool);
 bool spool_in_message(const struct spool *spool);
 
 /* Commits, and ends the open segment. Not inside a message. When the commit fails, what was
- * captured before is sealed all the same, and the error told. */
+ * captured before is sealed all the same, and the error told. When there is no room, it is done
+ * later. */
 int spool_seal(struct spool *spool);
 
 /* When the open segment got its first record, by the monotonic clock; 0 if it has none. */
@@ -119,6 +133,7 @@ struct spool_counters {
 	uint64_t backlog;    /* sealed, neither acknowledged nor kept yet */
 	uint64_t held_bytes; /* disk space of all files */
 	uint64_t peak_bytes;
+	uint64_t lost_events; /* that were not recorded for want of room */
 };
 
 struct spool_counters spool_counters(const struct spool *spool);

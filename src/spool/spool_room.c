@@ -33,6 +33,8 @@ size_t spool_room(const struct spool *spool, uint64_t reserved)
 	uint64_t used = spool_held(spool) + reserved + OTHER_COST, max = spool->options.disk_max;
 	uint64_t room;
 
+	if (spool->full < 0)
+		return 0;
 	if (max == 0)
 		return SIZE_MAX;
 	room = used < max ? (max - used) / cost_per_byte(spool) : 0;

@@ -7,6 +7,7 @@
 #include "spool/directory.h"
 #include "spool/durable.h"
 #include "spool/spool.h"
+#include "spool/waiting.h"
 #include "spool/writer.h"
 
 #define SPOOL_SEGMENTS_PER_CAP 4 /* so that one can be written while others are processed */
@@ -16,6 +17,9 @@ struct spool {
 	struct spool_directory directory;
 	struct writer *writer; /* NULL: no segment is open */
 	uint64_t open_since_ns;
+	int full;		      /* −errno of the write that found no room; 0: there is */
+	bool seal_due;		      /* the open segment is to be sealed before anything else */
+	struct waiting waiting;	      /* behind what waits in the writer */
 	uint64_t next_seq;	      /* of the next segment */
 	struct segment *first, **end; /* sealed, not taken */
 	struct segment *held;	      /* kept, and without names: only we can keep them */

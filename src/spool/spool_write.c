@@ -1,11 +1,25 @@
 /*
  * What comes goes into the open segment, which is begun, committed and sealed as it fills.
+ *
+ * Any of that may find the disk full (ENOSPC), or our share of it used up (EDQUOT). It is no end,
+ * but a state: what is in hand waits in memory, first what the writer could not commit, then pieces
+ * and events behind it, and nothing more is to come until spool_retry() has written all of it.
  */
 #include "spool/spool_state.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 
 #include <errno.h>
+
+/* That the disk is full is a state; what else fails is an error. */
+static int note_full(struct spool *spool, int error)
+{
+	if (!io_is_full(error))
+		return error;
+	spool->full = error;
+	return 0;
+}
 
 static int open_segment(struct spool *spool)
 {
@@ -25,7 +39,7 @@ static int open_segment(struct spool *spool)
 	spool->open_since_ns = clock_monotonic_ns();
 	if (spool->durable)
 		durable_note_names(spool->durable);
-	return writer_open(&options, &spool->writer);
+	return note_full(spool, writer_open(&options, &spool->writer));
 }
 
 /* How much may be reserved ahead of what is written. */
@@ -38,62 +52,17 @@ static uint64_t spare(const struct spool *spool)
 	return now < max ? (max - now) / 2 : 0;
 }
 
-int spool_commit(struct spool *spool)
+static int commit(struct spool *spool)
 {
 	int r;
 
-	if (!spool->writer)
+	if (!spool->writer || spool->full < 0)
 		return 0;
-	r = writer_commit(spool->writer, spare(spool));
+	r = note_full(spool, writer_commit(spool->writer, spare(spool)));
 	spool_note_peak(spool);
 	if (r >= 0 && spool->durable)
 		r = spool_sync_commit(spool);
 	return r;
-}
-
-int spool_append(struct spool *spool, const struct message_batch *batch)
-{
-	size_t at = 0;
-
-	while (at < batch->count) {
-		int r = open_segment(spool);
-
-		if (r < 0)
-			return r;
-		writer_append(spool->writer, batch, &at);
-		if (writer_is_full(spool->writer))
-			r = spool_seal(spool);
-		else if (at < batch->count)
-			r = spool_commit(spool);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int spool_add_event(struct spool *spool, const struct spool_event *event)
-{
-	struct format_entry entry = {
-		.length = event->value,
-		.time_ns = event->time_ns > 0 ? event->time_ns : clock_realtime_ns(),
-		.kind = (uint8_t)event->kind,
-		.flags = event->flags,
-		.source = event->source,
-		.connection = event->connection,
-	};
-	int r = open_segment(spool);
-
-	return r < 0 ? r : writer_add_event(spool->writer, &entry);
-}
-
-int spool_drop_open_message(struct spool *spool)
-{
-	return spool->writer ? writer_drop_open_message(spool->writer) : 0;
-}
-
-bool spool_in_message(const struct spool *spool)
-{
-	return spool->writer && writer_in_message(spool->writer);
 }
 
 /* Turns the open segment, all of which is committed, into a sealed one. */
@@ -124,18 +93,160 @@ static int seal_committed(struct spool *spool)
 	return r;
 }
 
-int spool_seal(struct spool *spool)
+static int seal(struct spool *spool)
 {
-	int committed = spool_commit(spool);
+	int committed = commit(spool);
 	int r = 0;
 
+	if (spool->full < 0) {
+		spool->seal_due = spool->writer && !writer_in_message(spool->writer);
+		return committed;
+	}
 	if (spool->writer && writer_committed(spool->writer).records == 0) {
 		writer_delete(TAKE_PTR(spool->writer)); /* its number is the next segment's */
 		return committed;
 	}
 	if (spool->writer)
-		r = seal_committed(spool);
+		r = note_full(spool, seal_committed(spool));
+	spool->seal_due = spool->full < 0;
 	return committed < 0 ? committed : r;
+}
+
+/* Takes pieces from number `*at` on, until there is no room or none is left. */
+static int append(struct spool *spool, const struct message_batch *batch, size_t *at)
+{
+	int r = 0;
+
+	while (r >= 0 && *at < batch->count && spool->full == 0) {
+		r = open_segment(spool);
+		if (r < 0 || spool->full < 0)
+			return r;
+		writer_append(spool->writer, batch, at);
+		if (writer_is_full(spool->writer))
+			r = seal(spool);
+		else if (*at < batch->count)
+			r = commit(spool);
+	}
+	return r;
+}
+
+int spool_append(struct spool *spool, const struct message_batch *batch)
+{
+	size_t at = 0;
+	int r = append(spool, batch, &at);
+
+	return r < 0 || at == batch->count ? r : waiting_add(&spool->waiting, batch, at);
+}
+
+static int add_event(struct spool *spool, const struct format_entry *event)
+{
+	int r = spool->full < 0 ? 0 : open_segment(spool);
+
+	if (r >= 0 && spool->full == 0)
+		r = note_full(spool, writer_add_event(spool->writer, event));
+	return r;
+}
+
+int spool_add_event(struct spool *spool, const struct spool_event *event)
+{
+	struct format_entry entry = {
+		.length = event->value,
+		.time_ns = event->time_ns > 0 ? event->time_ns : clock_realtime_ns(),
+		.kind = (uint8_t)event->kind,
+		.flags = event->flags,
+		.source = event->source,
+		.connection = event->connection,
+	};
+	int r = add_event(spool, &entry);
+
+	if (r < 0 || spool->full == 0)
+		return r;
+	r = waiting_add_event(&spool->waiting, &entry);
+	spool->counters.lost_events += r == -ENOBUFS;
+	return r == -ENOBUFS ? 0 : r;
+}
+
+/* Hands on what waits. Each item has its own commit: with it, or when there is no room again, its
+ * memory is not needed any more. An event must not come into the middle of a message. */
+static int replay(struct spool *spool)
+{
+	struct waiting *waiting = &spool->waiting;
+	struct message_batch batch;
+	int r = 0;
+
+	while (r >= 0 && waiting->first && spool->full == 0) {
+		size_t at = 0;
+
+		if (waiting->first->is_event) {
+			if (spool_in_message(spool))
+				break;
+			r = add_event(spool, &waiting->first->event);
+			at = spool->full == 0;
+		} else {
+			waiting_batch(waiting->first, &batch);
+			r = append(spool, &batch, &at);
+		}
+		if (r >= 0)
+			r = commit(spool);
+		if (at > 0)
+			waiting_pop(waiting);
+	}
+	return r;
+}
+
+int spool_commit(struct spool *spool)
+{
+	int r = commit(spool);
+
+	return r < 0 || !spool->waiting.first ? r : replay(spool);
+}
+
+bool spool_is_full(const struct spool *spool)
+{
+	return spool->full < 0;
+}
+
+int spool_retry(struct spool *spool)
+{
+	int r;
+
+	if (spool->full == 0)
+		return 0;
+	spool->full = 0;
+	r = commit(spool);
+	if (r >= 0 && spool->full == 0 && spool->writer &&
+	    (spool->seal_due || writer_is_full(spool->writer)))
+		r = seal(spool);
+	return r < 0 ? r : replay(spool);
+}
+
+int spool_give_up(struct spool *spool)
+{
+	waiting_clear(&spool->waiting);
+	if (spool->full == 0)
+		return 0;
+	spool->full = 0;
+	spool->seal_due = false;
+	return spool->writer ? writer_give_up(spool->writer) : 0;
+}
+
+int spool_drop_open_message(struct spool *spool)
+{
+	if (waiting_in_message(&spool->waiting) && waiting_drop_open_message(&spool->waiting))
+		return 0;
+	return spool->writer ? writer_drop_open_message(spool->writer) : 0;
+}
+
+bool spool_in_message(const struct spool *spool)
+{
+	if (waiting_has_pieces(&spool->waiting))
+		return waiting_in_message(&spool->waiting);
+	return spool->writer && writer_in_message(spool->writer);
+}
+
+int spool_seal(struct spool *spool)
+{
+	return seal(spool);
 }
 
 uint64_t spool_open_since_ns(const struct spool *spool)

@@ -11,6 +11,7 @@
 #include "spool/writer.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/macro.h"
 #include "spool/appender.h"
 #include "spool/runs.h"
@@ -34,6 +35,9 @@ struct writer {
 	struct format_entry message; /* the one that is open */
 	struct runs runs;	     /* payloads and separators, not written yet */
 	uint8_t separator;	     /* for payloads with no byte to spare */
+	uint8_t *waiting; /* the same, after a commit for which there was no room; or NULL */
+	bool uncut;	  /* what that commit has written is still there, behind these: */
+	uint64_t data_before, index_before;
 	size_t entry_count;
 	uint8_t entries[ENTRIES_MAX][FORMAT_ENTRY_SIZE];
 };
@@ -113,6 +117,7 @@ void writer_free(struct writer *writer)
 		return;
 	tempfile_close(&writer->data_file);
 	tempfile_close(&writer->index_file);
+	free(writer->waiting);
 	free(writer);
 }
 
@@ -236,15 +241,22 @@ int writer_add_event(struct writer *writer, const struct format_entry *event)
 	return 0;
 }
 
+/* Nothing is left of what waited, or is to be. */
+static void clear_pending(struct writer *writer)
+{
+	runs_clear(&writer->runs);
+	writer->entry_count = 0;
+	free(TAKE_PTR(writer->waiting));
+}
+
 /* Back to what was committed. */
 static void roll_back(struct writer *writer)
 {
 	uint64_t index_size = FORMAT_HEADER_SIZE + writer->committed.records * FORMAT_ENTRY_SIZE;
 	int r;
 
-	runs_clear(&writer->runs);
-	writer->entry_count = 0;
-	writer->in_message = false;
+	clear_pending(writer);
+	writer->in_message = writer->uncut = false;
 	writer->pending = writer->committed;
 	r = appender_cut(&writer->index, index_size);
 	if (r >= 0)
@@ -252,21 +264,83 @@ static void roll_back(struct writer *writer)
 	writer->broken = MIN(r, 0);
 }
 
-int writer_commit(struct writer *writer, uint64_t spare)
+int writer_give_up(struct writer *writer)
 {
-	int r = 0;
+	roll_back(writer);
+	return writer->broken;
+}
 
+/* Cuts off what a commit has written that found no room for the rest. The index first: an entry
+ * without its data would look like damage. */
+static int take_back(struct writer *writer)
+{
+	int r = appender_cut(&writer->index, writer->index_before);
+
+	if (r >= 0)
+		r = appender_cut(&writer->data, writer->data_before);
+	writer->uncut = r < 0;
+	return r;
+}
+
+/* Copies what was not written out of memory that will be used again. */
+static int keep_runs(struct writer *writer)
+{
+	struct runs *runs = &writer->runs;
+	uint8_t *memory, *to;
+
+	if (runs->size == 0 || (runs->count == 1 && runs->at[0].iov_base == writer->waiting))
+		return 0;
+	memory = to = malloc(runs->size);
+	if (!memory)
+		return -ENOMEM;
+	for (size_t i = 0; i < runs->count; i++)
+		to = mempcpy(to, runs->at[i].iov_base, runs->at[i].iov_len);
+	free(writer->waiting);
+	writer->waiting = memory;
+	runs_clear(runs);
+	runs_add(runs, memory, (size_t)(to - memory));
+	return 0;
+}
+
+/* There was no room. Whole entries are kept as they are; and the files may be cut later, too. */
+static int hold(struct writer *writer)
+{
+	int r = take_back(writer);
+
+	return r < 0 && !io_is_full(r) ? r : keep_runs(writer);
+}
+
+static int write_pending(struct writer *writer, uint64_t spare)
+{
+	int r = writer->uncut ? take_back(writer) : 0;
+
+	if (r < 0)
+		return r;
+	writer->data_before = writer->data.size;
+	writer->index_before = writer->index.size;
 	if (writer->runs.size > 0)
 		r = appender_write_runs(&writer->data, &writer->runs, spare);
 	if (r >= 0 && writer->entry_count > 0)
 		r = appender_write(&writer->index, writer->entries,
 				   writer->entry_count * FORMAT_ENTRY_SIZE, spare / 4);
+	return r;
+}
+
+int writer_commit(struct writer *writer, uint64_t spare)
+{
+	int r = write_pending(writer, spare), held;
+
+	if (io_is_full(r)) {
+		held = hold(writer);
+		if (held >= 0)
+			return r;
+		r = held;
+	}
 	if (r < 0) {
 		roll_back(writer);
 		return r;
 	}
-	runs_clear(&writer->runs);
-	writer->entry_count = 0;
+	clear_pending(writer);
 	writer->committed = writer->pending;
 	writer->committed_size = writer->in_message ? writer->message.offset : writer->data.size;
 	return 0;
@@ -276,6 +350,8 @@ int writer_drop_open_message(struct writer *writer)
 {
 	if (!writer->in_message)
 		return 0;
+	if (writer->uncut && (writer->broken = take_back(writer)) < 0)
+		return writer->broken;
 	writer->in_message = false;
 	if (writer->message.offset >= writer->data.size) {
 		runs_cut(&writer->runs, (size_t)(writer->message.offset - writer->data.size));

@@ -38,9 +38,17 @@ void writer_append(struct writer *writer, const struct message_batch *batch, siz
 int writer_add_event(struct writer *writer, const struct format_entry *event);
 
 /* Writes what was appended: data, then index. With it the messages are captured. `spare` is how
- * much disk space may be reserved ahead. After an error, everything since the last commit is
- * dropped, the segment can still be sealed, and nothing more may be appended. */
+ * much disk space may be reserved ahead.
+ *
+ * When there is no room (io_is_full()), the files are as they were before the call, and what was
+ * appended waits in memory of the writer's own, as much as the stretches given since the last
+ * commit; their memory is free. Call it again later, and append nothing before; or give it up.
+ * After any other error, everything since the last commit is dropped, the segment can still be
+ * sealed, and nothing more may be appended. */
 int writer_commit(struct writer *writer, uint64_t spare);
+
+/* Forgets everything since the last commit. Errors: ftruncate(2)'s. */
+int writer_give_up(struct writer *writer);
 
 /* Forgets the message that has begun and not ended, and all that was written of it. */
 int writer_drop_open_message(struct writer *writer);

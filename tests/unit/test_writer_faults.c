@@ -1,8 +1,10 @@
 /* A segment on a disk that fails: whichever write it is that fails, and however much of it was
- * done, what was committed before stays, exactly, and can be sealed.
+ * done, what was committed before stays, exactly, and can be sealed. On one that is full, the same
+ * commit is done later, and nothing is missing.
  * --wrap: fallocate fallocate64 ftruncate ftruncate64 write writev. */
 #include "test_spool_support.h"
 
+#include "base/io.h"
 #include "spool/appender.h"
 #include "spool/writer.h"
 
@@ -109,15 +111,47 @@ static void fail_writes(int at, size_t partly, int error)
 	write_fault.seen = 0;
 }
 
+/* Whether a commit that failed for want of room is tried again, or given up. */
+enum when_full {
+	GIVE_UP,
+	TRY_AGAIN
+};
+
+/* The files are what they were before a commit that failed. */
+static void assert_sizes(const struct writer_options *options, const off_t before[2])
+{
+	assert_int_equal(size_of_file(options->dir_fd, 0, FORMAT_DATA_SUFFIX), before[0]);
+	assert_int_equal(size_of_file(options->dir_fd, 0, FORMAT_OPEN_SUFFIX), before[1]);
+}
+
+/* There is no room, again and again; then there is. The memory of the pieces is used for something
+ * else meanwhile. */
+static void commit_later(struct writer *writer, const struct writer_options *options,
+			 uint8_t *memory, const off_t before[2])
+{
+	for (int i = 0; i < 3; i++) {
+		assert_sizes(options, before);
+		memset(memory, 0x55, MEMORY_SIZE);
+		write_fault.at = write_fault.seen + 1;
+		assert_int_equal(writer_commit(writer, UINT64_MAX), -write_fault.error);
+	}
+	assert_sizes(options, before);
+	write_fault.at = 0;
+	assert_int_equal(writer_commit(writer, UINT64_MAX), 0);
+}
+
 /* Sends messages of `size_of` until a commit fails or `until` was sent. Returns how many were
  * committed before. */
-static uint64_t send(struct writer *writer, struct source *source, uint64_t until, int error)
+static uint64_t send(struct writer *writer, const struct writer_options *options,
+		     struct source *source, uint64_t until, enum when_full when_full)
 {
 	static uint8_t memory[MEMORY_SIZE];
 	static struct message_batch batch;
 	uint64_t committed = source->number;
 
 	while (source->number < until) {
+		off_t before[2] = {size_of_file(options->dir_fd, 0, FORMAT_DATA_SUFFIX),
+				   size_of_file(options->dir_fd, 0, FORMAT_OPEN_SUFFIX)};
 		size_t at = 0;
 		int r;
 
@@ -126,8 +160,10 @@ static uint64_t send(struct writer *writer, struct source *source, uint64_t unti
 		assert_int_equal(at, batch.count);
 		r = writer_commit(writer, UINT64_MAX);
 		if (r < 0) {
-			assert_int_equal(r, -error);
-			return committed;
+			assert_int_equal(r, -write_fault.error);
+			if (when_full == GIVE_UP)
+				return committed;
+			commit_later(writer, options, memory, before);
 		}
 		committed = source->number;
 	}
@@ -146,7 +182,7 @@ static void assert_holds(int dir_fd, size_t (*size_of)(uint64_t), bool sealed, u
 }
 
 /* One whole life with one write that fails. Returns false when there was none left to fail. */
-static bool live(size_t (*size_of)(uint64_t), uint64_t messages, int at, size_t partly)
+static bool live(size_t (*size_of)(uint64_t), uint64_t messages, enum when_full when_full)
 {
 	CLEANUP_FD int dir_fd = open_dir(scratch);
 	struct writer_options options = {
@@ -155,18 +191,23 @@ static bool live(size_t (*size_of)(uint64_t), uint64_t messages, int at, size_t 
 	struct writer *writer = NULL;
 	uint64_t committed;
 	bool failed;
+	int at = write_fault.at;
 
+	write_fault.at = 0;
 	assert_int_equal(writer_open(&options, &writer), 0);
-	fail_writes(at, partly, ENOSPC);
-	committed = send(writer, &source, messages, ENOSPC);
+	write_fault.at = at;
+	write_fault.seen = 0;
+	committed = send(writer, &options, &source, messages, when_full);
 	failed = write_fault.seen >= at;
+	if (io_is_full(-write_fault.error))
+		assert_int_equal(writer_give_up(writer), 0);
 	assert_int_equal(writer_committed(writer).messages, committed);
+	assert_true(when_full == GIVE_UP || committed == messages);
 	assert_false(writer_in_message(writer));
 	assert_holds(dir_fd, size_of, false, committed);
 	assert_int_equal(writer_seal(writer), 0);
 	assert_holds(dir_fd, size_of, true, committed);
 	writer_free(writer);
-	no_faults();
 	empty_scratch();
 	return failed;
 }
@@ -176,21 +217,96 @@ static size_t longer_than_the_buffer(uint64_t number)
 	return number % 3 == 1 ? 3 * MEMORY_SIZE + 7 : 100;
 }
 
-static void test_every_write_failed_in_turn(void **state)
+/* Every write of such a life fails once. */
+static void live_with_each(size_t (*size_of)(uint64_t), uint64_t messages, int error,
+			   enum when_full when_full)
 {
 	static const size_t parts[] = {0, 1, 31, 32, 33, 1000};
 
-	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
-		int at = 1;
+		int at = 0;
 
-		while (live(small_sizes, 300, at, parts[i]))
-			at++;
-		assert_true(at > 10);
-		for (at = 1; live(longer_than_the_buffer, 12, at, parts[i]);)
-			at++;
+		do {
+			no_faults();
+			fail_writes(++at, parts[i], error);
+		} while (live(size_of, messages, when_full));
 		assert_true(at > 10);
 	}
+	no_faults();
+}
+
+static void test_every_write_failed_in_turn(void **state)
+{
+	static const int errors[] = {EIO, ENOSPC, EDQUOT};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		live_with_each(small_sizes, 300, errors[i], GIVE_UP);
+		live_with_each(longer_than_the_buffer, 12, errors[i], GIVE_UP);
+	}
+}
+
+static void test_every_write_done_later(void **state)
+{
+	static const int errors[] = {ENOSPC, EDQUOT};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		live_with_each(small_sizes, 300, errors[i], TRY_AGAIN);
+		live_with_each(longer_than_the_buffer, 12, errors[i], TRY_AGAIN);
+	}
+}
+
+/* A message whose beginning is in the file already and whose middle waits is dropped. */
+static void test_a_message_that_waits_is_dropped(void **state)
+{
+	static const int writes[] = {1, 3, 4}; /* its first part waits, or a later one */
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
+		CLEANUP_FD int dir_fd = open_dir(scratch);
+		struct writer_options options = {
+			.path = scratch, .dir_fd = dir_fd, .bytes_max = UINT64_MAX};
+		struct source source = {.size_of = longer_than_the_buffer};
+		struct writer *writer = NULL;
+
+		assert_int_equal(writer_open(&options, &writer), 0);
+		fail_writes(writes[i], 10, ENOSPC);
+		send(writer, &options, &source, 2, GIVE_UP);
+		assert_true(writer_in_message(writer));
+		write_fault.at = 0;
+		assert_int_equal(writer_drop_open_message(writer), 0);
+		assert_int_equal(writer_commit(writer, 0), 0);
+		assert_holds(dir_fd, longer_than_the_buffer, false, 1);
+		assert_int_equal(writer_seal(writer), 0);
+		assert_holds(dir_fd, longer_than_the_buffer, true, 1);
+		writer_free(writer);
+		no_faults();
+		empty_scratch();
+	}
+}
+
+/* A file system that finds no room to make a file smaller: it is done at the next try. */
+static void test_a_cut_for_which_there_is_no_room(void **state)
+{
+	CLEANUP_FD int dir_fd = open_dir(scratch);
+	struct writer_options options = {
+		.path = scratch, .dir_fd = dir_fd, .bytes_max = UINT64_MAX};
+	struct source source = {.size_of = small_sizes};
+	struct writer *writer = NULL;
+
+	(void)state;
+	assert_int_equal(writer_open(&options, &writer), 0);
+	fail_writes(2, 40, ENOSPC);
+	ftruncate_error = ENOSPC;
+	assert_int_equal(send(writer, &options, &source, 5, GIVE_UP), 0);
+	assert_int_equal(writer_commit(writer, 0), -ENOSPC);
+	no_faults();
+	assert_int_equal(writer_commit(writer, 0), 0);
+	assert_int_equal(writer_committed(writer).messages, 5);
+	assert_int_equal(writer_seal(writer), 0);
+	assert_holds(dir_fd, small_sizes, true, 5);
+	writer_free(writer);
 }
 
 static void test_errors_are_told_as_themselves(void **state)
@@ -211,7 +327,7 @@ static void test_errors_are_told_as_themselves(void **state)
 		assert_int_equal(count_entries(scratch), 0);
 		fail_writes(2, 0, errors[i]);
 		assert_int_equal(writer_open(&options, &writer), 0);
-		assert_int_equal(send(writer, &source, 5, errors[i]), 0);
+		assert_int_equal(send(writer, &options, &source, 5, GIVE_UP), 0);
 		writer_free(writer);
 		no_faults();
 		empty_scratch();
@@ -373,6 +489,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_write_failed_in_turn),
+		TEST(test_every_write_done_later),
+		TEST(test_a_message_that_waits_is_dropped),
+		TEST(test_a_cut_for_which_there_is_no_room),
 		TEST(test_errors_are_told_as_themselves),
 		TEST(test_a_header_in_part),
 		TEST(test_space_is_reserved_for_large_writes_alone),
