@@ -131,6 +131,13 @@ struct weir_stats {
 	enum weir_end end;
 };
 
+/* What is done where there is no room: at disk_max, or when the disk, or a quota, is full. */
+enum weir_on_full {
+	WEIR_FULL_BLOCK, /* nothing is read until there is, and the server has to wait. At disk_max
+			    with nothing being processed, the capture ends: WEIR_STORAGE */
+	WEIR_FULL_STOP,	 /* the capture ends: WEIR_STORAGE; what was captured is handed on */
+};
+
 /* For options of a limit or a time: none, where 0 is a default. */
 #define WEIR_UNLIMITED UINT64_MAX
 
@@ -240,6 +247,8 @@ struct weir_capture_options {
 	uint64_t segment_age_ns;   /* or at this age (no limit) */
 	uint64_t disk_max;	   /* disk space of all segments (no limit); at it, reading stops */
 
+	enum weir_on_full on_full; /* what is done at it, or when the disk is full (block) */
+
 	/* A sync that fails ends the capture: WEIR_STORAGE. The spool must be on a disk. */
 	enum weir_sync sync;
 	uint64_t sync_interval_ns; /* 1 s */
@@ -265,6 +274,10 @@ struct weir_capture_options {
 
 	/* A connection was opened, ended, or could not be made. May be NULL. */
 	void (*on_connection)(const struct weir_connection *connection, void *data);
+
+	/* The disk is full, and on_full is not to stop: `message` says what that means. Told once
+	 * for a while. May be NULL. */
+	void (*on_full_disk)(const char *message, void *data);
 
 	/* Called every `tick_ns`. May be NULL. */
 	void (*on_tick)(const struct weir_stats *stats, void *data);

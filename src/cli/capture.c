@@ -118,6 +118,15 @@ static void on_kept(const struct weir_segment *segment, int status, void *data)
 		  run->options.capture.ephemeral ? "gone when weir ends" : "kept");
 }
 
+/* Somebody has to make room, or it goes on like this for ever. */
+static void on_full_disk(const char *message, void *data)
+{
+	const struct run *run = data;
+
+	if (run->options.status != CAPTURE_STATUS_NONE)
+		say_error("%s", message);
+}
+
 static const char *const end_names[] = {
 	[WEIR_END_NONE] = "",	      [WEIR_END_LIMIT] = "limit",   [WEIR_END_STOP] = "signal",
 	[WEIR_END_SERVER] = "closed", [WEIR_END_READER] = "reader", [WEIR_END_FAILURE] = "failed",
@@ -248,6 +257,7 @@ int command_capture(int argc, char **argv)
 		raise_descriptor_limit();
 	run.options.capture.on_kept = on_kept;
 	run.options.capture.on_connection = on_connection;
+	run.options.capture.on_full_disk = on_full_disk;
 	run.options.capture.on_tick = run.options.status == CAPTURE_STATUS_LIVE ? on_tick : NULL;
 	run.options.capture.tick_ns = TICK_NS;
 	run.options.capture.data = &run;

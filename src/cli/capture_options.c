@@ -52,6 +52,8 @@ static void add_spool(struct table *table, struct capture_options *options)
 		 "or with so many messages (0: no limit)"},
 		{"disk-max", ARGUMENT_SIZE, &c->disk_max, "SIZE",
 		 "stop reading while the spool holds this much (0: no limit)"},
+		{"on-full", ARGUMENT_TEXT, &options->on_full_name, "WHAT",
+		 "at it, or on a full disk: block or stop (block)"},
 		{"sync", ARGUMENT_TEXT, &options->sync_text, "WHEN",
 		 "make it safe from power cuts: none, interval[=TIME], bytes=SIZE, seal, every"},
 		{"messages", ARGUMENT_COUNT, &c->messages_max, "N", "end after N messages"},
@@ -243,6 +245,24 @@ static int choose_sync(struct capture_options *options)
 	return WEIR_USAGE;
 }
 
+static int choose_on_full(struct capture_options *options)
+{
+	static const char *const names[] = {
+		[WEIR_FULL_BLOCK] = "block",
+		[WEIR_FULL_STOP] = "stop",
+	};
+	const char *name = options->on_full_name;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!name || strcmp(name, names[i]) == 0) {
+			options->capture.on_full = (enum weir_on_full)i;
+			return 0;
+		}
+	}
+	say_error("--on-full takes block or stop, not \"%s\"", name);
+	return WEIR_USAGE;
+}
+
 static int choose_destination(struct capture_options *options, char **command)
 {
 	struct weir_capture_options *capture = &options->capture;
@@ -402,6 +422,8 @@ int capture_options_parse(struct capture_options *options, int argc, char **argv
 	code = choose_status(options);
 	if (code == 0)
 		code = choose_sync(options);
+	if (code == 0)
+		code = choose_on_full(options);
 	if (code == 0)
 		code = choose_source(options);
 	if (code == 0)

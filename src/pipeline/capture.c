@@ -68,6 +68,7 @@ enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
 		(struct loop_source){.callback = events_stop, .data = capture, .fd = -1};
 	capture->sync_source.fd = -1;
 	capture->age_timer = (struct loop_timer){.callback = events_age, .data = capture};
+	capture->room_timer = (struct loop_timer){.callback = pressure_relieve, .data = capture};
 	capture->tick_timer = (struct loop_timer){.callback = events_tick, .data = capture};
 	capture->duration_timer = (struct loop_timer){.callback = events_duration, .data = capture};
 	r = capture->fault.outcome == WEIR_DONE ? inflow_init(capture) : 0;
@@ -130,6 +131,8 @@ enum weir_outcome weir_capture_run(struct weir_capture *capture)
 	r = start(capture);
 	if (r >= 0)
 		r = loop_run(capture->loop);
+	if (r >= 0)
+		r = capture->room_error;
 	conclude(capture, r);
 	return capture->fault.outcome;
 }

@@ -13,11 +13,18 @@
 
 int events_end(struct weir_capture *capture, enum weir_end end, uint16_t close_code)
 {
+	int r;
+
 	if (capture->phase != RUNNING)
 		return 0;
 	capture->phase = STOPPING;
 	capture->stats.end = end;
-	return inflow_close(capture, close_code);
+	r = pressure_end(capture);
+	if (r >= 0)
+		r = inflow_close(capture, close_code);
+	if (r >= 0 && capture->phase == STOPPING && capture->inlets_running == 0)
+		r = events_ran_dry(capture);
+	return r;
 }
 
 int events_fail_storage(struct weir_capture *capture, int error)
@@ -35,8 +42,15 @@ void events_finish_when_idle(struct weir_capture *capture)
 
 int events_ran_dry(struct weir_capture *capture)
 {
-	int r = spool_seal(capture->spool);
+	int r;
 
+	if (capture->phase == RUNNING && pressure_is_on(capture))
+		return pressure_begin(capture); /* what came last is still to be written */
+	r = pressure_end(capture);
+	if (r >= 0)
+		r = spool_seal(capture->spool);
+	if (r >= 0)
+		r = spool_full_error(capture->spool);
 	if (r < 0)
 		fault_set_storage(&capture->fault, &capture->options, spool_path(capture->spool),
 				  r);
@@ -76,7 +90,7 @@ int events_progress(void *data, int stream_error, int spool_error)
 	if (r < 0)
 		return r;
 	events_finish_when_idle(capture);
-	return inflow_resume(capture);
+	return pressure_relieve(capture);
 }
 
 void events_watch_age(struct weir_capture *capture)

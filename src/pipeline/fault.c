@@ -318,6 +318,18 @@ void fault_set_spool(struct fault *fault, const struct weir_capture_options *opt
 			  advice(error));
 }
 
+void fault_set_full(struct fault *fault, const char *path, int error, const char *meaning)
+{
+	if (error == 0)
+		return fault_set(fault, WEIR_STORAGE,
+				 "the spool %s is at its --disk-max, and %s; raise --disk-max, or "
+				 "process what is there",
+				 path, meaning);
+	fault_set(fault, WEIR_STORAGE, "%s for the spool %s, and %s%s",
+		  error == -EDQUOT ? "the disk quota is used up" : "no space is left on the disk",
+		  path, meaning, advice(error));
+}
+
 void fault_set_storage(struct fault *fault, const struct weir_capture_options *options,
 		       const char *path, int error)
 {

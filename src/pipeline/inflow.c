@@ -12,47 +12,11 @@
 #include <errno.h>
 #include <string.h>
 
-/* The spool is at its cap. Whatever is captured can only make room once it is sealed. */
-static size_t make_room(struct weir_capture *capture, uint64_t reserved)
-{
-	int r = spool_in_message(capture->spool) ? 0 : spool_seal(capture->spool);
-	size_t room;
-
-	if (r >= 0)
-		r = delivery_kick(capture->delivery);
-	if (r < 0) {
-		events_fail_storage(capture, r);
-		return SIZE_MAX;
-	}
-	room = spool_room(capture->spool, reserved);
-	if (room > 0 || !delivery_is_idle(capture->delivery) || spool_is_syncing(capture->spool))
-		return room;
-	fault_set(&capture->fault, WEIR_STORAGE,
-		  "the spool %s is at its --disk-max and nothing that it holds will be processed; "
-		  "raise --disk-max, or process what is there",
-		  spool_path(capture->spool));
-	events_end(capture, WEIR_END_FAILURE, CLOSE_INTERNAL);
-	return SIZE_MAX;
-}
-
 _Static_assert(SPOOL_ROOM_MIN >= SESSION_ROOM_MIN, "a session can go on with any room there is");
 
-/* What waits to become a message that is whole will need its room too. */
 static size_t on_room(void *data)
 {
-	struct weir_capture *capture = data;
-	uint64_t reserved = 0;
-	size_t room;
-
-	if (spool_must_wait(capture->spool))
-		return 0;
-	if (capture->intake && capture->options.disk_max > 0)
-		reserved = intake_reserved(capture->intake);
-	room = spool_room(capture->spool, reserved);
-	if (room == 0)
-		room = make_room(capture, reserved);
-	capture->stats.blocked = room == 0;
-	return room;
+	return pressure_room(data);
 }
 
 bool inflow_limit_reached(const struct weir_capture *capture)
@@ -114,9 +78,8 @@ static int add_gap(void *data, const struct message_batch *batch, uint64_t missi
 	return r < 0 ? events_fail_storage(capture, r) : 0;
 }
 
-static int on_pieces(void *data, struct message_batch *batch)
+static int take(struct weir_capture *capture, struct message_batch *batch)
 {
-	struct weir_capture *capture = data;
 	int r;
 
 	if (!capture->intake)
@@ -127,7 +90,14 @@ static int on_pieces(void *data, struct message_batch *batch)
 	return r < 0 ? events_fail_storage(capture, r) : 0;
 }
 
-static int on_flush(void *data)
+static int on_pieces(void *data, struct message_batch *batch)
+{
+	int r = take(data, batch);
+
+	return r < 0 || !pressure_is_on(data) ? r : SESSION_STALLED;
+}
+
+int inflow_flush(void *data)
 {
 	struct weir_capture *capture = data;
 	int r = spool_commit(capture->spool);
@@ -137,6 +107,8 @@ static int on_flush(void *data)
 	events_watch_age(capture);
 	sync_watch(capture);
 	r = events_kick(capture);
+	if (r >= 0 && pressure_is_on(capture))
+		return pressure_begin(capture);
 	if (r >= 0 && !spool_in_message(capture->spool) && inflow_limit_reached(capture))
 		r = events_end(capture, WEIR_END_LIMIT, CLOSE_NORMAL);
 	return r;
@@ -165,7 +137,7 @@ static const struct source_handler handler = {
 	.opened = record_opened,
 	.room = on_room,
 	.pieces = on_pieces,
-	.flush = on_flush,
+	.flush = inflow_flush,
 	.lost = record_lost,
 	.ended = on_ended,
 };
@@ -212,6 +184,13 @@ static bool is_mixed(const struct weir_capture *capture)
 	       capture->inlets[0].endpoint.options.connection_age_ns > 0;
 }
 
+static bool is_full(void *data)
+{
+	struct weir_capture *capture = data;
+
+	return spool_is_full(capture->spool);
+}
+
 static int start_intake(struct weir_capture *capture)
 {
 	struct intake_options options = {
@@ -220,7 +199,8 @@ static int start_intake(struct weir_capture *capture)
 		.filter = capture->filter,
 		.append = append,
 		.gap = add_gap,
-		.flush = on_flush,
+		.flush = inflow_flush,
+		.is_full = is_full,
 		.data = capture,
 	};
 

@@ -4,32 +4,36 @@
  * wait for it: a server that stops in mid-message would stop them all. So what is not whole yet
  * waits here, small ones in memory and large ones in a temporary file, each in its lane. Nearly all
  * messages are whole when they come, and pass by.
+ *
+ * Where the disk is full, one of two things may stop in the middle: a message on its way from its
+ * file to the spool, which goes on from there later, or a piece on its way into a file. What is
+ * behind it in the batch waits until then.
  */
 #include "pipeline/intake.h"
 
-#include "base/buffer.h"
-#include "base/scan.h"
+#include "base/io.h"
+#include "pipeline/lane.h"
+#include "spool/waiting.h"
 
 #include <errno.h>
-#include <string.h>
-#include <tempfile.h>
 
-#define LANE_MEMORY POINTER_MESSAGE_MAX /* a larger message waits in a file */
-#define LANE_KEEPS KIB(64)
 #define LANE_COST KIB(16) /* in the spool: an index entry, and blocks that files end within */
 #define CHUNK KIB(256)	  /* in which it is read back */
 
-struct lane {
-	struct buffer memory;
-	struct tempfile *file;
-	uint64_t size;
-	uint32_t crc;
-	uint8_t kind;
+/* The message that is on its way out of its file. */
+struct outgoing {
+	struct lane *lane; /* NULL: there is none */
+	uint64_t done;	   /* bytes of it */
+	uint32_t crc;	   /* of these */
+	struct message_batch batch;
 };
 
 struct intake {
 	struct intake_options options;
 	uint8_t *chunk;
+	struct outgoing outgoing;
+	struct waiting waiting; /* what is behind that, or behind a piece that found no room */
+	bool stuck;		/* until there is room */
 	struct lane lanes[];
 };
 
@@ -41,59 +45,20 @@ int intake_new(const struct intake_options *options, struct intake **ret_intake)
 		return -ENOMEM;
 	intake->options = *options;
 	for (size_t i = 0; i < options->lanes; i++)
-		buffer_init(&intake->lanes[i].memory, LANE_MEMORY);
+		lane_init(&intake->lanes[i]);
 	*ret_intake = intake;
 	return 0;
-}
-
-static void forget(struct lane *lane)
-{
-	lane->memory.size = 0;
-	if (lane->memory.room > LANE_KEEPS) /* one large message should not cost memory for ever */
-		buffer_done(&lane->memory);
-	tempfile_close(&lane->file);
-	lane->size = 0;
 }
 
 void intake_free(struct intake *intake)
 {
 	if (!intake)
 		return;
-	for (size_t i = 0; i < intake->options.lanes; i++) {
-		forget(&intake->lanes[i]);
-		buffer_done(&intake->lanes[i].memory);
-	}
+	for (size_t i = 0; i < intake->options.lanes; i++)
+		lane_done(&intake->lanes[i]);
+	waiting_clear(&intake->waiting);
 	free(intake->chunk);
 	free(intake);
-}
-
-/* Moves what waits in memory to a file. */
-static int spill(struct intake *intake, struct lane *lane)
-{
-	int r = tempfile_open_anonymous(&lane->file, .dir_fd = &intake->options.dir_fd);
-
-	if (r >= 0)
-		r = tempfile_write(lane->file, lane->memory.data, lane->memory.size);
-	lane->memory.size = 0;
-	return r;
-}
-
-static int keep_piece(struct intake *intake, struct lane *lane, const struct message_piece *piece)
-{
-	int r = 0;
-
-	if (piece->first)
-		forget(lane);
-	lane->kind = piece->kind;
-	lane->crc = piece->crc;
-	if (!lane->file && lane->memory.size + piece->size > LANE_MEMORY)
-		r = spill(intake, lane);
-	if (r >= 0)
-		r = lane->file ? tempfile_write(lane->file, piece->data, piece->size)
-			       : buffer_append(&lane->memory, piece->data, piece->size);
-	if (r >= 0)
-		lane->size += piece->size;
-	return r;
 }
 
 /* Hands one piece on, in memory that is used again. */
@@ -112,19 +77,9 @@ static int hand_on(struct intake *intake, struct message_batch *batch,
 static int read_chunk(struct intake *intake, const struct lane *lane, uint64_t offset,
 		      struct message_piece *piece)
 {
-	size_t want = (size_t)MIN(lane->size - offset, (uint64_t)CHUNK);
-	ssize_t n = pread(tempfile_fd(lane->file), intake->chunk, want, (off_t)offset);
-
-	if (n <= 0)
-		return n < 0 ? -errno : -EIO;
 	piece->data = intake->chunk;
-	piece->size = (size_t)n;
-	piece->crc = scan_bytes(piece->crc, piece->data, piece->size).crc;
-	piece->first = offset == 0;
-	piece->last = offset + piece->size == lane->size;
-	if (piece->last && piece->crc != lane->crc)
-		return -EIO; /* the disk gave back what was not written */
-	return 0;
+	piece->size = CHUNK;
+	return lane_read(lane, offset, piece);
 }
 
 /* Goes through a file twice where there is a filter, which needs all of the message. 1: dropped. */
@@ -146,10 +101,33 @@ static int filter_file(struct intake *intake, const struct lane *lane,
 	return r < 0 ? r : filter_end_large(filter, batch, lane->kind);
 }
 
-/* Hands a message on that waited in a file. */
-static int hand_on_file(struct intake *intake, struct lane *lane, struct message_batch *batch)
+/* Goes on with the message that is on its way out, as far as there is room. */
+static int hand_on_file(struct intake *intake)
 {
-	struct message_piece piece = {.kind = lane->kind};
+	struct outgoing *outgoing = &intake->outgoing;
+	struct lane *lane = outgoing->lane;
+	int r = 0;
+
+	while (r >= 0 && outgoing->done < lane->size &&
+	       !intake->options.is_full(intake->options.data)) {
+		struct message_piece piece = {.kind = lane->kind, .crc = outgoing->crc};
+
+		r = read_chunk(intake, lane, outgoing->done, &piece);
+		if (r >= 0)
+			r = hand_on(intake, &outgoing->batch, &piece);
+		outgoing->done += piece.size;
+		outgoing->crc = piece.crc;
+	}
+	if (r >= 0 && outgoing->done < lane->size)
+		return 0; /* intake_resume() */
+	lane_forget(lane);
+	outgoing->lane = NULL;
+	return r;
+}
+
+/* A message that waited in a file is whole. */
+static int begin_file(struct intake *intake, struct lane *lane, const struct message_batch *batch)
+{
 	int r;
 
 	if (!intake->chunk)
@@ -157,14 +135,12 @@ static int hand_on_file(struct intake *intake, struct lane *lane, struct message
 	if (!intake->chunk)
 		return -ENOMEM;
 	r = filter_file(intake, lane, batch);
-	if (r != 0)
+	if (r != 0) {
+		lane_forget(lane);
 		return MIN(r, 0);
-	for (uint64_t offset = 0; r >= 0 && offset < lane->size; offset += piece.size) {
-		r = read_chunk(intake, lane, offset, &piece);
-		if (r >= 0)
-			r = hand_on(intake, batch, &piece);
 	}
-	return r;
+	intake->outgoing = (struct outgoing){.lane = lane, .batch = *batch};
+	return hand_on_file(intake);
 }
 
 /* Whether a whole message is to go on; what is missing before it is told. 1: it is. */
@@ -213,10 +189,12 @@ static int finish(struct intake *intake, struct lane *lane, const struct message
 		.lane = of->lane,
 		.kernel_time = of->kernel_time,
 	};
-	int r = lane->file ? hand_on_file(intake, lane, &batch)
-			   : hand_on_memory(intake, lane, &batch);
+	int r;
 
-	forget(lane);
+	if (lane->file)
+		return begin_file(intake, lane, &batch);
+	r = hand_on_memory(intake, lane, &batch);
+	lane_forget(lane);
 	return r;
 }
 
@@ -270,31 +248,99 @@ static bool all_are_whole(const struct message_batch *batch)
 	return true;
 }
 
-int intake_take(struct intake *intake, struct message_batch *batch)
+/* Takes a row of whole messages, or one piece, from number `*at`. A piece for which there is no
+ * room (io_is_full()) is not taken. */
+static int take_some(struct intake *intake, struct message_batch *batch, size_t *at)
 {
 	struct lane *lane = &intake->lanes[batch->lane];
+	const struct message_piece *piece = &batch->pieces[*at];
+	int r;
+
+	if (is_whole(piece))
+		return pass_row(intake, batch, at);
+	r = lane_keep(lane, intake->options.dir_fd, piece);
+	if (r < 0)
+		return r;
+	++*at;
+	return piece->last ? finish(intake, lane, batch) : 0;
+}
+
+static void note_stuck(struct intake *intake)
+{
+	intake->stuck = intake->outgoing.lane || intake->waiting.first;
+}
+
+int intake_take(struct intake *intake, struct message_batch *batch)
+{
+	size_t at = 0;
 	int r = 0;
 
 	if (!intake->options.filter && all_are_whole(batch))
 		return intake->options.append(intake->options.data, batch);
-	for (size_t at = 0; r >= 0 && at < batch->count;) {
-		const struct message_piece *piece = &batch->pieces[at];
-
-		if (is_whole(piece)) {
-			r = pass_row(intake, batch, &at);
-			continue;
-		}
-		r = keep_piece(intake, lane, piece);
-		if (r >= 0 && piece->last)
-			r = finish(intake, lane, batch);
-		at++;
-	}
+	while (r >= 0 && at < batch->count && !intake->outgoing.lane)
+		r = take_some(intake, batch, &at);
+	if (r < 0 && !io_is_full(r))
+		return r;
+	r = waiting_add(&intake->waiting, batch, at);
+	note_stuck(intake);
 	return r;
+}
+
+bool intake_is_waiting(const struct intake *intake)
+{
+	return intake->stuck;
+}
+
+/* Takes the first piece of what waits, whose memory is free after that. */
+static int take_waiting(struct intake *intake)
+{
+	struct message_batch batch;
+	size_t at = 0;
+	int r;
+
+	waiting_batch(intake->waiting.first, &batch);
+	r = take_some(intake, &batch, &at);
+	if (r >= 0)
+		r = intake->options.flush(intake->options.data);
+	if (at > 0 && intake->waiting.first) /* or it was given up by one of these */
+		waiting_pop(&intake->waiting);
+	return r;
+}
+
+int intake_resume(struct intake *intake)
+{
+	const struct intake_options *options = &intake->options;
+	int r;
+
+	intake->stuck = false;
+	r = intake->outgoing.lane ? hand_on_file(intake) : 0;
+	while (r >= 0 && !intake->outgoing.lane && intake->waiting.first &&
+	       !options->is_full(options->data))
+		r = take_waiting(intake);
+	note_stuck(intake);
+	return io_is_full(r) ? 0 : r;
+}
+
+void intake_give_up(struct intake *intake)
+{
+	if (intake->outgoing.lane)
+		lane_forget(intake->outgoing.lane);
+	intake->outgoing.lane = NULL;
+	waiting_clear(&intake->waiting);
+	intake->stuck = false;
 }
 
 void intake_drop(struct intake *intake, uint16_t lane)
 {
-	forget(&intake->lanes[lane]);
+	struct waiting *waiting = &intake->waiting;
+
+	/* All that waits came by one lane. What is on its way out of a file is whole, and so is
+	 * what has its end among that. */
+	if (waiting->first && waiting->first->lane == lane &&
+	    (!waiting_in_message(waiting) || waiting_drop_open_message(waiting)))
+		return;
+	if (intake->outgoing.lane != &intake->lanes[lane])
+		lane_forget(&intake->lanes[lane]);
 }
 
 uint64_t intake_reserved(const struct intake *intake)

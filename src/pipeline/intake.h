@@ -24,6 +24,8 @@ struct intake_options {
 	int (*gap)(void *data, const struct message_batch *batch, uint64_t missing);
 	/* Their memory is about to be used again. */
 	int (*flush)(void *data);
+	/* Whether no more is wanted for now: there was no room for all of what was appended. */
+	bool (*is_full)(void *data);
 	void *data;
 };
 
@@ -31,9 +33,18 @@ struct intake_options {
 int intake_new(const struct intake_options *options, struct intake **ret_intake);
 void intake_free(struct intake *intake);
 
-/* Takes a batch of any lane. Whole messages go on at once, the others when they are whole. Errors:
- * of the three above, and of making, writing and reading a temporary file. */
+/* Takes a batch of any lane. Whole messages go on at once, the others when they are whole. Where
+ * there is no room, for a temporary file or for what comes out of one, the rest of the batch waits
+ * in here, copied: intake_is_waiting(). Errors: of the first three above, and of making, writing
+ * and reading a temporary file. */
 int intake_take(struct intake *intake, struct message_batch *batch);
+
+/* Whether something waits for room. No batch may be given then, and intake_resume() tries again. */
+bool intake_is_waiting(const struct intake *intake);
+int intake_resume(struct intake *intake);
+
+/* Forgets what waits. */
+void intake_give_up(struct intake *intake);
 
 /* The lane's connection has ended: forgets what had come of a message that is not whole. */
 void intake_drop(struct intake *intake, uint16_t lane);

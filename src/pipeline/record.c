@@ -138,5 +138,6 @@ int record_lost(void *data, const struct source_place *place, const struct sourc
 		return events_fail_storage(capture, r);
 	events_watch_age(capture);
 	sync_watch(capture);
-	return events_kick(capture);
+	r = events_kick(capture);
+	return r >= 0 && pressure_is_on(capture) ? pressure_begin(capture) : r;
 }

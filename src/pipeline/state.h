@@ -44,6 +44,10 @@ struct weir_capture {
 	int stop_fd;
 	struct loop_source stop_source, sync_source;
 	struct loop_timer age_timer, tick_timer, duration_timer, sync_timer;
+	struct loop_timer room_timer; /* looks for room while the disk is full */
+	uint64_t room_wait_ns;	      /* how long it waits */
+	int room_error;		      /* of looking for it, where nobody could take it */
+	uint64_t told_full_ns;	      /* when it was told that it is; 0: never */
 	uint64_t started_ns;
 	uint64_t seen_messages, seen_bytes; /* taken for the spool, for the limits */
 	uint64_t open_bytes;		    /* of seen_bytes: of a message that is not whole */
@@ -59,11 +63,27 @@ int inflow_start(struct weir_capture *capture);
 int inflow_close(struct weir_capture *capture, uint16_t close_code);
 int inflow_resume(struct weir_capture *capture);
 
+/* Writes what was taken, and does what follows from that; its data is the capture. */
+int inflow_flush(void *data);
+
 /* Adds what the sources counted. */
 void inflow_count(const struct weir_capture *capture, struct weir_stats *stats);
 
 /* Whether all messages that are to be captured are. */
 bool inflow_limit_reached(const struct weir_capture *capture);
+
+/* How much may be received; 0: reading stops until there is room. */
+size_t pressure_room(struct weir_capture *capture);
+
+/* Whether something waits in memory, since the disk is full. Whoever notices calls the second. */
+bool pressure_is_on(const struct weir_capture *capture);
+int pressure_begin(struct weir_capture *capture);
+
+/* Looks for room, after something was acknowledged, and by the timer. */
+int pressure_relieve(void *data);
+
+/* Forgets what waits: nothing more is to be captured. */
+int pressure_end(struct weir_capture *capture);
 
 /* Callbacks of a source, for connections that were opened or lost; their data is the capture. */
 int record_opened(void *data, const struct source_place *place, uint64_t time_ns);

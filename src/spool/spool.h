@@ -61,6 +61,7 @@ int spool_dir_fd(const struct spool *spool);
  * it inflates into or completes, in copies, and at most WAITING_EVENTS_MAX events; later ones are
  * counted and not recorded. */
 bool spool_is_full(const struct spool *spool);
+int spool_full_error(const struct spool *spool); /* −ENOSPC, −EDQUOT, or 0 */
 
 /* Tries to write what waits. Errors: as spool_commit(). */
 int spool_retry(struct spool *spool);

@@ -59,6 +59,8 @@ static int commit(struct spool *spool)
 	if (!spool->writer || spool->full < 0)
 		return 0;
 	r = note_full(spool, writer_commit(spool->writer, spare(spool)));
+	if (spool->full < 0)
+		r = writer_hand_over(spool->writer, &spool->waiting);
 	spool_note_peak(spool);
 	if (r >= 0 && spool->durable)
 		r = spool_sync_commit(spool);
@@ -98,17 +100,14 @@ static int seal(struct spool *spool)
 	int committed = commit(spool);
 	int r = 0;
 
-	if (spool->full < 0) {
-		spool->seal_due = spool->writer && !writer_in_message(spool->writer);
-		return committed;
-	}
+	if (spool->writer && (writer_is_pending(spool->writer) || writer_in_message(spool->writer)))
+		return committed; /* there was no room */
 	if (spool->writer && writer_committed(spool->writer).records == 0) {
 		writer_delete(TAKE_PTR(spool->writer)); /* its number is the next segment's */
 		return committed;
 	}
 	if (spool->writer)
 		r = note_full(spool, seal_committed(spool));
-	spool->seal_due = spool->full < 0;
 	return committed < 0 ? committed : r;
 }
 
@@ -166,31 +165,45 @@ int spool_add_event(struct spool *spool, const struct spool_event *event)
 	return r == -ENOBUFS ? 0 : r;
 }
 
-/* Hands on what waits. Each item has its own commit: with it, or when there is no room again, its
- * memory is not needed any more. An event must not come into the middle of a message. */
+/* Adds one of what waits to the open segment, if there is room. */
+static int replay_first(struct spool *spool, const struct waiting_item *item, bool *ret_done)
+{
+	struct message_batch batch;
+	size_t at = 0;
+	int r;
+
+	if (item->is_event) {
+		r = add_event(spool, &item->event);
+		*ret_done = r >= 0 && spool->full == 0;
+		return r;
+	}
+	waiting_batch(item, &batch);
+	r = append(spool, &batch, &at);
+	*ret_done = at > 0;
+	return r;
+}
+
+/* Hands on what waits. Its memory is needed until it is committed, or handed over once more, to the
+ * front of what is left. An event must not come into the middle of a message. */
 static int replay(struct spool *spool)
 {
-	struct waiting *waiting = &spool->waiting;
-	struct message_batch batch;
+	struct waiting from = spool->waiting, done = {0};
 	int r = 0;
 
-	while (r >= 0 && waiting->first && spool->full == 0) {
-		size_t at = 0;
+	spool->waiting = (struct waiting){0};
+	while (r >= 0 && from.first && spool->full == 0) {
+		bool is_done = false;
 
-		if (waiting->first->is_event) {
-			if (spool_in_message(spool))
-				break;
-			r = add_event(spool, &waiting->first->event);
-			at = spool->full == 0;
-		} else {
-			waiting_batch(waiting->first, &batch);
-			r = append(spool, &batch, &at);
-		}
-		if (r >= 0)
-			r = commit(spool);
-		if (at > 0)
-			waiting_pop(waiting);
+		if (from.first->is_event && spool_in_message(spool))
+			break;
+		r = replay_first(spool, from.first, &is_done);
+		if (is_done)
+			waiting_move_first(&from, &done);
 	}
+	if (r >= 0)
+		r = commit(spool);
+	waiting_clear(&done);
+	waiting_move_all(&from, &spool->waiting);
 	return r;
 }
 
@@ -206,6 +219,11 @@ bool spool_is_full(const struct spool *spool)
 	return spool->full < 0;
 }
 
+int spool_full_error(const struct spool *spool)
+{
+	return spool->full;
+}
+
 int spool_retry(struct spool *spool)
 {
 	int r;
@@ -214,8 +232,7 @@ int spool_retry(struct spool *spool)
 		return 0;
 	spool->full = 0;
 	r = commit(spool);
-	if (r >= 0 && spool->full == 0 && spool->writer &&
-	    (spool->seal_due || writer_is_full(spool->writer)))
+	if (r >= 0 && spool->full == 0 && spool->writer && writer_is_full(spool->writer))
 		r = seal(spool);
 	return r < 0 ? r : replay(spool);
 }
@@ -226,7 +243,6 @@ int spool_give_up(struct spool *spool)
 	if (spool->full == 0)
 		return 0;
 	spool->full = 0;
-	spool->seal_due = false;
 	return spool->writer ? writer_give_up(spool->writer) : 0;
 }
 

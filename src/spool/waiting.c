@@ -56,24 +56,21 @@ int waiting_add(struct waiting *waiting, const struct message_batch *batch, size
 		}
 		add(&added, item);
 	}
-	if (!added.first)
-		return 0;
-	if (waiting->last)
-		waiting->last->next = added.first;
-	else
-		waiting->first = added.first;
-	waiting->last = added.last;
-	waiting->count += added.count;
+	waiting_move_all(&added, waiting);
 	return 0;
 }
 
 int waiting_add_event(struct waiting *waiting, const struct format_entry *event)
 {
-	struct waiting_item *item;
-
 	if (waiting->events >= WAITING_EVENTS_MAX)
 		return -ENOBUFS;
-	item = malloc(sizeof(*item));
+	return waiting_add_taken_event(waiting, event);
+}
+
+int waiting_add_taken_event(struct waiting *waiting, const struct format_entry *event)
+{
+	struct waiting_item *item = malloc(sizeof(*item));
+
 	if (!item)
 		return -ENOMEM;
 	item->is_event = true;
@@ -82,7 +79,7 @@ int waiting_add_event(struct waiting *waiting, const struct format_entry *event)
 	return 0;
 }
 
-void waiting_pop(struct waiting *waiting)
+static struct waiting_item *take_first(struct waiting *waiting)
 {
 	struct waiting_item *item = waiting->first;
 
@@ -91,7 +88,31 @@ void waiting_pop(struct waiting *waiting)
 		waiting->last = NULL;
 	waiting->count--;
 	waiting->events -= item->is_event;
-	free(item);
+	return item;
+}
+
+void waiting_move_first(struct waiting *waiting, struct waiting *to)
+{
+	add(to, take_first(waiting));
+}
+
+void waiting_move_all(struct waiting *waiting, struct waiting *to)
+{
+	if (!waiting->first)
+		return;
+	if (to->last)
+		to->last->next = waiting->first;
+	else
+		to->first = waiting->first;
+	to->last = waiting->last;
+	to->count += waiting->count;
+	to->events += waiting->events;
+	*waiting = (struct waiting){0};
+}
+
+void waiting_pop(struct waiting *waiting)
+{
+	free(take_first(waiting));
 }
 
 void waiting_clear(struct waiting *waiting)
@@ -113,27 +134,21 @@ bool waiting_in_message(const struct waiting *waiting)
 /* The pieces of the message stand in a row, with nothing but events between and behind them. */
 bool waiting_drop_open_message(struct waiting *waiting)
 {
-	struct waiting all = *waiting, kept = {0};
+	struct waiting kept = {0};
 	size_t open = 0, at = 0;
 	bool begun = false;
 
-	for (struct waiting_item *item = all.first; item; item = item->next, at++) {
-		if (item->is_event)
-			continue;
-		if (item->piece.first) {
+	for (const struct waiting_item *item = waiting->first; item; item = item->next, at++) {
+		if (!item->is_event && item->piece.first) {
 			open = at;
 			begun = true;
 		}
 	}
-	at = 0;
-	while (all.first) {
-		struct waiting_item *item = all.first;
-
-		all.first = item->next;
-		if (at++ >= open && !item->is_event)
-			free(item);
+	for (at = 0; waiting->first; at++) {
+		if (at >= open && !waiting->first->is_event)
+			waiting_pop(waiting);
 		else
-			add(&kept, item);
+			waiting_move_first(waiting, &kept);
 	}
 	*waiting = kept;
 	return begun;

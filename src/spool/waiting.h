@@ -39,8 +39,16 @@ struct waiting {
 /* Adds copies of the pieces of `batch` from number `from`. Errors: −ENOMEM, then none was added. */
 int waiting_add(struct waiting *waiting, const struct message_batch *batch, size_t from);
 
-/* Errors: −ENOMEM, −ENOBUFS (WAITING_EVENTS_MAX wait). */
+/* Adds an event that may be lost for want of memory: −ENOBUFS when WAITING_EVENTS_MAX wait; or one
+ * that was taken already. Errors: −ENOMEM. */
 int waiting_add_event(struct waiting *waiting, const struct format_entry *event);
+int waiting_add_taken_event(struct waiting *waiting, const struct format_entry *event);
+
+/* Moves the first, which must be there, to the end of another. */
+void waiting_move_first(struct waiting *waiting, struct waiting *to);
+
+/* Moves all to the end of another. */
+void waiting_move_all(struct waiting *waiting, struct waiting *to);
 
 /* Forgets the first, which must be there. */
 void waiting_pop(struct waiting *waiting);

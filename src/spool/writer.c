@@ -11,6 +11,7 @@
 #include "spool/writer.h"
 
 #include "base/clock.h"
+#include "base/crc32c.h"
 #include "base/io.h"
 #include "base/macro.h"
 #include "spool/appender.h"
@@ -344,6 +345,62 @@ int writer_commit(struct writer *writer, uint64_t spare)
 	writer->committed = writer->pending;
 	writer->committed_size = writer->in_message ? writer->message.offset : writer->data.size;
 	return 0;
+}
+
+bool writer_is_pending(const struct writer *writer)
+{
+	return writer->runs.size > 0 || writer->entry_count > 0;
+}
+
+/* A piece of a message that waits at `data`, which may be all of it. */
+static int hand_over_piece(const struct format_entry *entry, uint8_t *data, bool last,
+			   struct waiting *to)
+{
+	struct message_batch batch = {
+		.count = 1,
+		.time_ns = entry->time_ns,
+		.source = entry->source,
+		.connection = entry->connection,
+		.kernel_time = entry->flags & FORMAT_FLAG_KERNEL_TIME,
+	};
+
+	batch.pieces[0] = (struct message_piece){
+		.data = data,
+		.size = (size_t)entry->length,
+		.crc = crc32c(0, data, (size_t)entry->length),
+		.kind = entry->kind,
+		.first = true,
+		.last = last,
+	};
+	return waiting_add(to, &batch, 0);
+}
+
+int writer_hand_over(struct writer *writer, struct waiting *waiting)
+{
+	struct waiting out = {0};
+	uint8_t *data = writer->waiting;
+	int r = 0;
+
+	if (!writer_is_pending(writer) || writer->uncut ||
+	    writer->committed_size != writer->data.size)
+		return 0;
+	for (size_t i = 0; r >= 0 && i < writer->entry_count; i++) {
+		struct format_entry entry;
+
+		format_read_entry(writer->entries[i], &entry);
+		r = format_is_event(&entry) ? waiting_add_taken_event(&out, &entry)
+					    : hand_over_piece(&entry, data, true, &out);
+		data += format_data_size(&entry);
+	}
+	if (r >= 0 && writer->in_message)
+		r = hand_over_piece(&writer->message, data, false, &out);
+	if (r < 0) {
+		waiting_clear(&out);
+		return r;
+	}
+	waiting_move_all(waiting, &out);
+	*waiting = out;
+	return writer_give_up(writer);
 }
 
 int writer_drop_open_message(struct writer *writer)

@@ -5,6 +5,7 @@
 #include "base/message.h"
 #include "spool/format.h"
 #include "spool/segment.h"
+#include "spool/waiting.h"
 
 struct writer;
 
@@ -46,6 +47,14 @@ int writer_add_event(struct writer *writer, const struct format_entry *event);
  * After any other error, everything since the last commit is dropped, the segment can still be
  * sealed, and nothing more may be appended. */
 int writer_commit(struct writer *writer, uint64_t spare);
+
+/* Whether anything is appended and not committed. */
+bool writer_is_pending(const struct writer *writer);
+
+/* After a commit that found no room: hands over what waits, to the front of `waiting`, so that the
+ * segment can be sealed as it is. Where the beginning of a message is in the file already, nothing
+ * happens. Errors: −ENOMEM, ftruncate(2)'s. */
+int writer_hand_over(struct writer *writer, struct waiting *waiting);
 
 /* Forgets everything since the last commit. Errors: ftruncate(2)'s. */
 int writer_give_up(struct writer *writer);

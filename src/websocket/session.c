@@ -28,6 +28,7 @@ struct session {
 	enum session_state state;
 	bool handing_out; /* inside handler->pieces() */
 	bool retiring;
+	bool stalled; /* not all that was received is taken: there was no room, or no time */
 	uint16_t retire_code;
 	char key[HANDSHAKE_KEY_SIZE];
 	struct output output;
@@ -171,12 +172,19 @@ static int grant(struct session *session, size_t waiting, size_t *ret_window)
 		room = session->options.handler->room(session->options.data);
 	if (room == 0)
 		return SESSION_STALLED;
-	*ret_window = MIN(waiting, room - room / 2);
+	*ret_window = MIN(waiting, session_is_compressed(session) ? room - room / 2 : room);
 	inbox_refill(&session->inbox, room - *ret_window);
 	return 0;
 }
 
-/* Decodes frames from `*at` up to `end`, as far as they go, or there is memory. */
+/* What is not compressed had its room when it was received, unless it was kept for want of it. */
+static bool needs_grant(const struct session *session)
+{
+	return session->stalled || session_is_compressed(session);
+}
+
+/* Decodes frames from `*at` up to `end`, as far as they go, or there is memory. SESSION_STALLED: or
+ * up to a batch behind which no more is wanted. */
 static int decode(struct session *session, const struct session_input *input, size_t end,
 		  size_t *at, enum inbox_stop *ret_stop)
 {
@@ -188,7 +196,7 @@ static int decode(struct session *session, const struct session_input *input, si
 		.lane = session->options.lane,
 	};
 	struct inbox_result result;
-	int r;
+	int r, stalled;
 
 	do {
 		batch.count = 0;
@@ -196,15 +204,16 @@ static int decode(struct session *session, const struct session_input *input, si
 		if (r < 0)
 			return r;
 		*at += result.used;
-		r = hand_out(session, &batch);
+		stalled = hand_out(session, &batch);
+		r = MIN(stalled, 0);
 		if (r >= 0 && result.stop == INBOX_CONTROL)
 			r = on_control(session, &result.control);
 		if (r >= 0 && result.stop == INBOX_VIOLATION)
 			r = violate(session, result.violation);
-	} while (r == 0 && result.stop != INBOX_NEED_MORE && result.stop != INBOX_MEMORY_FULL &&
-		 session->state < SESSION_OVER);
+	} while (r >= 0 && stalled == 0 && result.stop != INBOX_NEED_MORE &&
+		 result.stop != INBOX_MEMORY_FULL && session->state < SESSION_OVER);
 	*ret_stop = result.stop;
-	return r;
+	return r < 0 ? r : stalled;
 }
 
 static int retire(struct session *session)
@@ -224,17 +233,18 @@ static int take_frames(struct session *session, const struct session_input *inpu
 	inbox_reset(&session->inbox, input->free, 0);
 	for (int i = 0; i < GRANTS_PER_TURN; i++) {
 		size_t waiting = input->size - *at, window = waiting;
-		int r = session_is_compressed(session) ? grant(session, waiting, &window) : 0;
+		int r = needs_grant(session) ? grant(session, waiting, &window) : 0, stalled;
 
 		if (r != 0)
 			return r;
-		r = decode(session, input, *at + window, at, &stop);
-		if (r >= 0)
-			r = session->options.handler->flush(session->options.data);
+		stalled = decode(session, input, *at + window, at, &stop);
+		r = stalled < 0 ? stalled : session->options.handler->flush(session->options.data);
 		if (r >= 0)
 			r = retire(session);
 		if (r < 0 || session->state >= SESSION_OVER)
 			return r;
+		if (stalled > 0 && session_is_taking(session))
+			return SESSION_STALLED;
 		if (stop == INBOX_NEED_MORE && window == waiting)
 			return 0;
 	}
@@ -299,6 +309,7 @@ int session_take(struct session *session, const struct session_input *input, siz
 		r = take_frames(session, input, &at);
 	if (r < 0)
 		return r;
+	session->stalled = r > 0;
 	*ret_used = session->state >= SESSION_OVER ? input->size : at;
 	return r;
 }

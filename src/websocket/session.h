@@ -25,7 +25,8 @@ struct session_handler {
 	/* How many bytes may be received, and made of what was received, before the next flush:
 	 * SESSION_ROOM_MIN at least, or 0, which stalls the session. */
 	size_t (*room)(void *data);
-	/* Pieces in order, in memory that stays as it is until the next flush. */
+	/* Pieces in order, in memory that stays as it is until the next flush. SESSION_STALLED:
+	 * they were taken, and no further ones are wanted until room() is not 0. */
 	int (*pieces)(void *data, struct message_batch *batch);
 	/* The memory of the pieces is about to be used again: nothing of it may be needed after. */
 	int (*flush)(void *data);

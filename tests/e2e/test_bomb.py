@@ -310,7 +310,7 @@ def test_a_full_disk(weir, serve, small_disk):
         assert connection.answer_close() == 1011
 
     server = serve(script)
-    result, _ = weir.captured(server.url, spool=spool)
+    result, _ = weir.captured(server.url, "--on-full", "stop", spool=spool)
     result.expect(5, "space")
     assert payloads_of(spool) == [b"fits"]
     server.join()
