@@ -325,7 +325,7 @@ void cursor_seek(struct cursor *cursor, uint64_t seq)
 {
 	close_segment(cursor);
 	cursor->has_passed = cursor->continuing = false;
-	cursor->skipping = 0;
+	cursor->skipped = cursor->skipping = 0;
 	cursor->seq = seq;
 	place(cursor);
 }

@@ -19,8 +19,11 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <tempfile.h>
+#include <time.h>
 
 #define DEFAULT_PREFIX "weir-"
+#define LOCK_TRIES 5
+#define LOCK_WAIT_NS (20 * 1000 * 1000)
 #define NOTE_SIZE 32
 #define NOTE_WORD "next "
 
@@ -37,13 +40,26 @@ void directory_done(struct spool_directory *directory)
 	directory_init(directory);
 }
 
+/* Who only looks whether there is an owner may hold the lock for a moment: see owner.c. */
+static int take_lock(int fd)
+{
+	const struct timespec wait = {.tv_nsec = LOCK_WAIT_NS};
+
+	for (int i = 1; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+			return -errno;
+		nanosleep(&wait, NULL);
+	}
+	return 0;
+}
+
 static int lock(struct spool_directory *directory)
 {
 	directory->lock_fd = openat(directory->fd, FORMAT_LOCK_NAME,
 				    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (directory->lock_fd < 0)
 		return -errno;
-	return flock(directory->lock_fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	return take_lock(directory->lock_fd);
 }
 
 /* Whether the file "lock" is one of ours: it is empty, or begins with the note. One that cannot be

@@ -3,6 +3,7 @@
 import base64
 import json
 import struct
+import time
 
 import pytest
 
@@ -89,7 +90,6 @@ def test_what_cannot_be_meant(weir, spool, options, words):
 
 
 def test_ages(weir, place):
-    import time
     now = time.time_ns()
     made = [Made(b"%d" % minutes, time_ns=now - minutes * 60 * SECOND) for minutes in (90, 61, 59, 5)]
     spool = write_spool(place.directory("spool"), [made])

@@ -1,16 +1,33 @@
 /* The directory that a spool is: whose it is, what is in it, what it measures; and the segments
  * that are counted and deleted in it.
- * --wrap: none. */
+ * --wrap: flock. */
 #include "test_spool_support.h"
 
 #include "base/crc32c.h"
 #include "spool/directory.h"
+
+#include <limits.h>
 
 #define DIRECTORY CLEANUP(directory_done) struct spool_directory
 
 static void directory_donep(struct spool_directory *directory)
 {
 	directory_done(directory);
+}
+
+static int lock_busy; /* how often it is held by somebody else still */
+
+int __wrap_flock(int fd, int operation);
+int __real_flock(int fd, int operation);
+
+int __wrap_flock(int fd, int operation)
+{
+	if (lock_busy > 0) {
+		lock_busy--;
+		errno = EWOULDBLOCK;
+		return -1;
+	}
+	return __real_flock(fd, operation);
 }
 
 static void touch(int dir_fd, const char *name)
@@ -32,6 +49,21 @@ static void test_a_directory_that_is_missing_is_made(void **state)
 	assert_int_equal(size_at(directory.fd, FORMAT_LOCK_NAME), 0);
 	assert_true(fcntl(directory.fd, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(directory.lock_fd, F_GETFD) & FD_CLOEXEC);
+}
+
+/* Somebody looks at the lock for a moment, or is there to stay. */
+static void test_a_lock_that_is_held(void **state)
+{
+	DIRECTORY directory;
+
+	(void)state;
+	directory_init(&directory);
+	lock_busy = 3;
+	assert_int_equal(directory_open(&directory, scratch), 0);
+	directory_done(&directory);
+	lock_busy = INT_MAX;
+	assert_int_equal(directory_open(&directory, scratch), -EWOULDBLOCK);
+	lock_busy = 0;
 }
 
 static void test_directories_that_are_taken(void **state)
@@ -322,6 +354,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST_IN_SCRATCH(test_a_directory_that_is_missing_is_made),
+		TEST_IN_SCRATCH(test_a_lock_that_is_held),
 		TEST_IN_SCRATCH(test_directories_that_are_taken),
 		TEST_IN_SCRATCH(test_directories_of_others_are_left_alone),
 		TEST_IN_SCRATCH(test_what_is_no_directory),
