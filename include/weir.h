@@ -272,6 +272,10 @@ struct weir_capture_options {
 	 * are good until then, for other processes too. May be NULL. */
 	void (*on_kept)(const struct weir_segment *segment, int wait_status, void *data);
 
+	/* What an earlier run left in the spool was damaged, lost or in the way, and `message` says
+	 * in a sentence what became of it. From weir_capture_new() on. May be NULL. */
+	void (*on_recovered)(const char *message, void *data);
+
 	/* A connection was opened, ended, or could not be made. May be NULL. */
 	void (*on_connection)(const struct weir_connection *connection, void *data);
 

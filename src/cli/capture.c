@@ -100,8 +100,13 @@ static void on_kept(const struct weir_segment *segment, int status, void *data)
 		run->options.capture.command ? run->options.capture.command[0] : "the command";
 	char why[96];
 
-	if (status == -EBADMSG) {
+	if (status == -EBADMSG || status == -ENOMSG) {
 		say_error("%s is damaged: it is kept, and not processed", segment->data);
+		return;
+	}
+	if (status == -EPROTO) {
+		say_error("%s is of another version of weir: it is kept, and not processed",
+			  segment->data);
 		return;
 	}
 	if (status == -ECHILD)
@@ -125,6 +130,12 @@ static void on_full_disk(const char *message, void *data)
 
 	if (run->options.status != CAPTURE_STATUS_NONE)
 		say_error("%s", message);
+}
+
+static void on_recovered(const char *message, void *data)
+{
+	(void)data;
+	say_error("%s", message);
 }
 
 static const char *const end_names[] = {
@@ -256,6 +267,7 @@ int command_capture(int argc, char **argv)
 	if (run.options.capture.ephemeral)
 		raise_descriptor_limit();
 	run.options.capture.on_kept = on_kept;
+	run.options.capture.on_recovered = on_recovered;
 	run.options.capture.on_connection = on_connection;
 	run.options.capture.on_full_disk = on_full_disk;
 	run.options.capture.on_tick = run.options.status == CAPTURE_STATUS_LIVE ? on_tick : NULL;

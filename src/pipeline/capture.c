@@ -18,6 +18,17 @@ static const enum spool_sync spool_sync_of[] = {
 	[WEIR_SYNC_EVERY] = SPOOL_SYNC_EVERY,
 };
 
+static void on_recovered(void *data, const struct recover_news *news)
+{
+	struct weir_capture *capture = data;
+	char text[FAULT_MESSAGE_SIZE];
+
+	if (!capture->options.on_recovered)
+		return;
+	fault_describe_found(text, capture->options.spool, news);
+	capture->options.on_recovered(text, capture->options.data);
+}
+
 static int set_up(struct weir_capture *capture)
 {
 	struct spool_options spool = {
@@ -32,6 +43,8 @@ static int set_up(struct weir_capture *capture)
 		.sync = spool_sync_of[capture->options.sync],
 		.sync_bytes = capture->options.sync_bytes,
 		.take_early = capture->options.to == WEIR_TO_STREAM,
+		.on_recovered = on_recovered,
+		.data = capture,
 	};
 	int r = spool_open(&spool, &capture->spool);
 

@@ -90,7 +90,7 @@ static int take_next(struct delivery *delivery)
 	while (r >= 0 && (delivery->current = spool_take(delivery->spool))) {
 		if (delivery->current->counted)
 			return 0;
-		r = segment_check(spool_dir_fd(delivery->spool), delivery->current);
+		r = spool_check(delivery->spool, delivery->current);
 		if (r >= 0)
 			return 0;
 		r = keep(delivery, r);

@@ -5,6 +5,7 @@
 #include "pipeline/fault.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
@@ -302,6 +303,11 @@ void fault_set_spool(struct fault *fault, const struct weir_capture_options *opt
 			  "%s is not a spool: it holds other files; choose an empty or a new "
 			  "directory",
 			  path);
+	else if (error == -EPROTO)
+		fault_set(fault, WEIR_STORAGE,
+			  "the spool %s was written by another version of weir, and nothing in it "
+			  "was touched; go on with that version, or choose another spool",
+			  path);
 	else if (error == -EOPNOTSUPP && options->sync != WEIR_SYNC_NONE)
 		fault_set(fault, WEIR_STORAGE,
 			  "%s is in memory (tmpfs), and nothing there survives a loss of power, "
@@ -343,6 +349,11 @@ void fault_set_storage(struct fault *fault, const struct weir_capture_options *o
 				 "the spool %s is gone: somebody deleted it, and with it what was "
 				 "captured and not yet processed",
 				 path);
+	if (error == -EOVERFLOW)
+		return fault_set(fault, WEIR_STORAGE,
+				 "the sequence numbers of the spool %s are used up, so that "
+				 "nothing more can be captured into it; choose another spool",
+				 path);
 	fault_set(fault, WEIR_STORAGE,
 		  "cannot write to the spool %s: %s%s; everything captured before is safe", path,
 		  strerror(-error), advice(error));
@@ -358,4 +369,55 @@ void fault_set_sync(struct fault *fault, const char *path, int error, uint64_t e
 	fault_set(fault, WEIR_STORAGE,
 		  "cannot make the spool %s durable: %s%s; %s, what came after it may not be", path,
 		  strerror(-error), advice(error), what);
+}
+
+static void describe_mended(char text[FAULT_MESSAGE_SIZE], const char *path,
+			    const struct recover_news *news)
+{
+	const char *s = news->records == 1 ? "" : "s";
+
+	if (news->records > 0)
+		snprintf(text, FAULT_MESSAGE_SIZE,
+			 "the spool %s: %" PRIu64 " record%s of segment %" PRIu64
+			 " %s damaged; a gap "
+			 "stands in the place of each, all others are there, and the damaged files "
+			 "are kept under the ending .aside",
+			 path, news->records, s, news->first_seq, *s ? "are" : "is");
+	else
+		snprintf(text, FAULT_MESSAGE_SIZE,
+			 "the spool %s: segment %" PRIu64
+			 " was damaged, but no record of it; it was "
+			 "written anew, and the damaged files are kept under the ending .aside",
+			 path, news->first_seq);
+}
+
+void fault_describe_found(char text[FAULT_MESSAGE_SIZE], const char *path,
+			  const struct recover_news *news)
+{
+	const char *s = news->records == 1 ? "" : "s";
+
+	switch (news->kind) {
+	case RECOVER_LOST:
+		snprintf(
+			text, FAULT_MESSAGE_SIZE,
+			"the spool %s: the last %" PRIu64 " record%s of segment %" PRIu64
+			" had been captured and %s lost, as by a loss of power; a gap says so, and "
+			"what was left is kept under the ending .cut",
+			path, news->records, s, news->first_seq, *s ? "are" : "is");
+		return;
+	case RECOVER_MENDED:
+		return describe_mended(text, path, news);
+	case RECOVER_ASIDE:
+		snprintf(text, FAULT_MESSAGE_SIZE,
+			 "the spool %s: nothing can be made of what is called %020" PRIu64
+			 ".*; it is kept under the ending .aside",
+			 path, news->first_seq);
+		return;
+	case RECOVER_LEFT:
+		snprintf(text, FAULT_MESSAGE_SIZE,
+			 "the spool %s: segment %" PRIu64
+			 " is damaged and cannot be mended now: %s; it is left as it is",
+			 path, news->first_seq, strerror(-news->error));
+		return;
+	}
 }

@@ -2,6 +2,7 @@
 #ifndef WEIR_PIPELINE_FAULT_H
 #define WEIR_PIPELINE_FAULT_H
 
+#include "spool/recover.h"
 #include "websocket/client.h"
 
 #include <limits.h>
@@ -41,5 +42,9 @@ void fault_set_full(struct fault *fault, const char *path, int error, const char
 /* Notes that writing to the spool at `path` failed with −errno. */
 void fault_set_storage(struct fault *fault, const struct weir_capture_options *options,
 		       const char *path, int error);
+
+/* What was found in the spool at `path`, as a sentence. */
+void fault_describe_found(char text[FAULT_MESSAGE_SIZE], const char *path,
+			  const struct recover_news *news);
 
 #endif

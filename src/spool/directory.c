@@ -199,6 +199,16 @@ static int measure_packed(const struct spool_directory *directory, struct segmen
 	return 0;
 }
 
+static uint64_t space_of(const struct spool_directory *directory, const struct segment *segment,
+			 const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
+
+	format_name(name, segment->first_seq, suffix);
+	return fstatat(directory->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : space(&status);
+}
+
 int directory_measure(const struct spool_directory *directory, struct segment *segment)
 {
 	char name[FORMAT_NAME_SIZE];
@@ -213,6 +223,9 @@ int directory_measure(const struct spool_directory *directory, struct segment *s
 	if (fstatat(directory->fd, name, &index, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	segment->disk_bytes = space(&data) + space(&index);
+	if (segment->has_cuts)
+		segment->disk_bytes += space_of(directory, segment, FORMAT_DATA_CUT_SUFFIX) +
+				       space_of(directory, segment, FORMAT_INDEX_CUT_SUFFIX);
 	segment->records = records_in((uint64_t)index.st_size);
 	return 0;
 }

@@ -153,7 +153,7 @@ const char *format_name(char to[FORMAT_NAME_SIZE], uint64_t first_seq, const cha
 	return to;
 }
 
-bool format_parse_name(const char *name, const char *suffix, uint64_t *ret_first_seq)
+const char *format_parse_number(const char *name, uint64_t *ret_first_seq)
 {
 	uint64_t seq = 0;
 
@@ -162,9 +162,18 @@ bool format_parse_name(const char *name, const char *suffix, uint64_t *ret_first
 
 		if (!isdigit((unsigned char)*name) || __builtin_mul_overflow(seq, 10, &seq) ||
 		    __builtin_add_overflow(seq, digit, &seq))
-			return false;
+			return NULL;
 	}
-	if (strcmp(name, suffix) != 0)
+	*ret_first_seq = seq;
+	return name;
+}
+
+bool format_parse_name(const char *name, const char *suffix, uint64_t *ret_first_seq)
+{
+	uint64_t seq;
+	const char *found = format_parse_number(name, &seq);
+
+	if (!found || strcmp(found, suffix) != 0)
 		return false;
 	*ret_first_seq = seq;
 	return true;

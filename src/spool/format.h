@@ -19,6 +19,12 @@
 #define FORMAT_OPEN_SUFFIX ".index.open"
 #define FORMAT_PACKED_SUFFIX ".data.zst"      /* a compressed segment, data and index */
 #define FORMAT_PACKING_SUFFIX ".data.zst.new" /* one that is being made, and means nothing */
+#define FORMAT_DATA_CUT_SUFFIX ".data.cut"    /* what recovery cut off */
+#define FORMAT_INDEX_CUT_SUFFIX ".index.cut"
+#define FORMAT_DATA_NEW_SUFFIX ".data.new"   /* a clean copy of a damaged segment, */
+#define FORMAT_DRAFT_SUFFIX ".index.draft"   /* which is not finished, */
+#define FORMAT_INDEX_NEW_SUFFIX ".index.new" /* or is */
+#define FORMAT_ASIDE_SUFFIX ".aside"	     /* behind another suffix, and a number behind it */
 
 /* Records up to FORMAT_EVENT are messages, the numbers of enum message_kind; the rest are events.
  */
@@ -127,5 +133,8 @@ const char *format_name(char to[FORMAT_NAME_SIZE], uint64_t first_seq, const cha
 
 /* The opposite: whether `name` is such a name with this suffix. */
 bool format_parse_name(const char *name, const char *suffix, uint64_t *ret_first_seq);
+
+/* The suffix of a name that begins as those do; NULL: it does not. */
+const char *format_parse_number(const char *name, uint64_t *ret_first_seq);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * A directory gives its names in any order, and up to three of them make one segment. They are all
+ * A directory gives its names in any order, and some of them make one segment. They are all
  * read, sorted by sequence number, and those of one segment merged.
  */
 #include "spool/listing.h"
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void close_dirp(DIR **dir)
 {
@@ -33,9 +34,45 @@ static int add(struct listing *listing, size_t *room, struct listing_entry entry
 	return 0;
 }
 
-static int add_name(struct listing *listing, size_t *room, const char *name)
+/* Some file systems do not say in the directory what a file is. */
+static bool is_regular(int dir_fd, const struct dirent *found)
+{
+	struct stat status;
+
+	if (found->d_type != DT_UNKNOWN)
+		return found->d_type == DT_REG;
+	return fstatat(dir_fd, found->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(status.st_mode);
+}
+
+/* What a file of a segment says of it. False: its suffix is none of ours. */
+static bool note_suffix(struct listing_entry *entry, const char *suffix)
+{
+	const struct {
+		const char *suffix;
+		bool *flag;
+	} suffixes[] = {
+		{FORMAT_DATA_SUFFIX, &entry->data},	  {FORMAT_INDEX_SUFFIX, &entry->sealed},
+		{FORMAT_OPEN_SUFFIX, &entry->open},	  {FORMAT_DATA_CUT_SUFFIX, &entry->cut},
+		{FORMAT_INDEX_CUT_SUFFIX, &entry->cut},	  {FORMAT_DATA_NEW_SUFFIX, &entry->fresh},
+		{FORMAT_INDEX_NEW_SUFFIX, &entry->fresh}, {FORMAT_DRAFT_SUFFIX, &entry->fresh},
+		{FORMAT_PACKED_SUFFIX, &entry->packed},	  {FORMAT_PACKING_SUFFIX, &entry->packing},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		if (strcmp(suffix, suffixes[i].suffix) == 0) {
+			*suffixes[i].flag = true;
+			entry->data |= entry->packed;
+			entry->sealed |= entry->packed;
+			return true;
+		}
+	return false;
+}
+
+static int add_name(struct listing *listing, size_t *room, int dir_fd, const struct dirent *found)
 {
 	struct listing_entry entry = {0};
+	const char *name = found->d_name, *suffix;
 
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return 0;
@@ -43,16 +80,15 @@ static int add_name(struct listing *listing, size_t *room, const char *name)
 		listing->has_lock = true;
 		return 0;
 	}
-	entry.data = format_parse_name(name, FORMAT_DATA_SUFFIX, &entry.first_seq);
-	entry.sealed = format_parse_name(name, FORMAT_INDEX_SUFFIX, &entry.first_seq);
-	entry.open = format_parse_name(name, FORMAT_OPEN_SUFFIX, &entry.first_seq);
-	entry.packed = format_parse_name(name, FORMAT_PACKED_SUFFIX, &entry.first_seq);
-	entry.packing = format_parse_name(name, FORMAT_PACKING_SUFFIX, &entry.first_seq);
-	entry.data |= entry.packed;
-	entry.sealed |= entry.packed;
-	if (entry.data || entry.sealed || entry.open || entry.packing)
+	suffix = format_parse_number(name, &entry.first_seq);
+	if (suffix && note_suffix(&entry, suffix)) {
+		entry.odd = !is_regular(dir_fd, found);
 		return add(listing, room, entry);
-	listing->foreign++;
+	}
+	if (suffix && strstr(suffix, FORMAT_ASIDE_SUFFIX))
+		listing->asides++;
+	else
+		listing->foreign++;
 	return 0;
 }
 
@@ -78,6 +114,9 @@ static void merge(struct listing *listing)
 			last->open |= entry->open;
 			last->packed |= entry->packed;
 			last->packing |= entry->packing;
+			last->cut |= entry->cut;
+			last->fresh |= entry->fresh;
+			last->odd |= entry->odd;
 		} else {
 			listing->entries[kept++] = *entry;
 		}
@@ -101,7 +140,7 @@ int listing_read(int dir_fd, struct listing *ret_listing)
 		return -errno;
 	take_fd(&fd);
 	while ((errno = 0, found = readdir(dir))) {
-		r = add_name(&listing, &room, found->d_name);
+		r = add_name(&listing, &room, dir_fd, found);
 		if (r < 0)
 			return r;
 	}

@@ -13,12 +13,22 @@ struct listing_entry {
 	bool open;    /* there is an index that was not sealed */
 	bool packed;  /* there is a compressed file, which holds both */
 	bool packing; /* there is one that was never finished */
+	bool cut;     /* there is what recovery cut off */
+	bool fresh;   /* there is a clean copy, finished or not */
+	bool odd;     /* something of these is no regular file: it must not be opened */
 };
+
+/* Whether there is anything of the segment itself. */
+static inline bool listing_is_segment(const struct listing_entry *entry)
+{
+	return entry->data || entry->sealed || entry->open;
+}
 
 struct listing {
 	struct listing_entry *entries; /* by sequence number */
 	size_t count;
 	bool has_lock;	/* as every spool has */
+	size_t asides;	/* files that an earlier start made no sense of */
 	size_t foreign; /* names that are none of ours */
 };
 

@@ -1,185 +1,231 @@
 /*
- * A crash leaves at most three things behind. A segment that was still open: its index is walked,
- * and cut with its data behind the last record that is whole. An index without data: the process
- * died between the two deletions of an acknowledgement, so the second is done now. Data without an
- * index: the process died before it wrote the first entry, or somebody took the index away.
+ * What a crash can leave behind. A segment that was still open: it is cut behind its last whole
+ * record and sealed. An index without data: the process died between the two deletions of an
+ * acknowledgement, so the second is done now. Data without an index: the process died before it
+ * wrote the first entry, or somebody took the index away. A clean copy of a damaged segment: it is
+ * finished, or deleted.
  *
  * Whatever cannot be made sense of is put aside under another name, not deleted, and the rest goes
- * on: one bad file never stops a start. Only what is empty is deleted.
+ * on: one bad file never stops a start. Only what is empty is deleted. What is no regular file is
+ * renamed at most, never opened: it could be a link to anything.
  */
 #include "spool/recover.h"
 
 #include "base/macro.h"
+#include "spool/aside.h"
 #include "spool/format.h"
+#include "spool/mend.h"
 #include "spool/pack.h"
-#include "spool/reader.h"
 #include "spool/segment.h"
+#include "spool/tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
-#define ASIDE_NAME_SIZE (FORMAT_NAME_SIZE + 16)
-#define ASIDE_MAX 100 /* files of one name that are put aside */
+static const char *const own_suffixes[] = {
+	FORMAT_DATA_SUFFIX,	 FORMAT_INDEX_SUFFIX,	  FORMAT_OPEN_SUFFIX,
+	FORMAT_DATA_CUT_SUFFIX,	 FORMAT_INDEX_CUT_SUFFIX, FORMAT_DATA_NEW_SUFFIX,
+	FORMAT_INDEX_NEW_SUFFIX, FORMAT_DRAFT_SUFFIX,	  FORMAT_PACKED_SUFFIX,
+	FORMAT_PACKING_SUFFIX,
+};
 
-static int cut(int dir_fd, uint64_t seq, const char *suffix, uint64_t size)
+static void tell(const struct recovery *recovery, enum recover_kind kind, uint64_t first_seq,
+		 uint64_t records)
 {
-	char name[FORMAT_NAME_SIZE];
-	CLEANUP_FD int fd =
-		openat(dir_fd, format_name(name, seq, suffix), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	const struct recover_news news = {.kind = kind, .first_seq = first_seq, .records = records};
 
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		return -errno;
-	return 0;
+	if (recovery->tell)
+		recovery->tell(recovery->data, &news);
 }
 
-/* The size of a file, 0 if it is missing; what is no regular file is taken for a full one. −errno:
- * nobody knows, and so nothing may be done to it. */
-static int64_t size_of(int dir_fd, uint64_t seq, const char *suffix)
+/* Whether there is a file that holds something: an index has to have more than a header for that.
+ * What is no regular file is taken for a full one. −errno: nobody knows, and so nothing may be done
+ * to it. */
+static int holds_something(int dir_fd, uint64_t seq, const char *suffix)
 {
+	bool index =
+		strcmp(suffix, FORMAT_INDEX_SUFFIX) == 0 || strcmp(suffix, FORMAT_OPEN_SUFFIX) == 0;
 	char name[FORMAT_NAME_SIZE];
 	struct stat status;
 
 	if (fstatat(dir_fd, format_name(name, seq, suffix), &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return S_ISREG(status.st_mode) ? status.st_size : 1;
+	return !S_ISREG(status.st_mode) || status.st_size > (index ? FORMAT_HEADER_SIZE : 0);
 }
 
-/* Gives a file another name, which begins with its old one, unless it is empty. */
-static int put_aside(int dir_fd, uint64_t seq, const char *suffix)
+/* Whether a name is there; −errno: nobody knows. */
+static int exists(int dir_fd, uint64_t seq, const char *suffix)
 {
-	char from[FORMAT_NAME_SIZE], to[ASIDE_NAME_SIZE];
-	int64_t size = size_of(dir_fd, seq, suffix);
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
 
-	if (size <= 0)
-		return size < 0 ? (int)size : segment_delete_file(dir_fd, seq, suffix);
-	format_name(from, seq, suffix);
-	for (int i = 1; i <= ASIDE_MAX; i++) {
-		snprintf(to, sizeof(to), "%s.aside%d", from, i);
-		if (renameat2(dir_fd, from, dir_fd, to, RENAME_NOREPLACE) == 0)
-			return 0;
-		if (errno != EEXIST)
-			return -errno;
-	}
-	return -EEXIST;
+	if (fstatat(dir_fd, format_name(name, seq, suffix), &status, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	return errno == ENOENT ? false : -errno;
 }
 
-/* Counts the records that are whole, and the data that they take. −EBADMSG and the like: the index
- * is not one that can be read. */
-static int walk(int dir_fd, uint64_t seq, uint64_t *ret_records, uint64_t *ret_data_size)
+/* What is there now, after names were changed. */
+static int look_again(int dir_fd, struct listing_entry *entry)
 {
-	CLEANUP(reader_free) struct reader *reader = NULL;
-	struct record record;
-	uint64_t records = 0, data_size = 0;
-	int64_t there = size_of(dir_fd, seq, FORMAT_DATA_SUFFIX);
-	int r = there < 0 ? (int)there : reader_open(dir_fd, seq, false, &reader);
+	int data = exists(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
+	int sealed = exists(dir_fd, entry->first_seq, FORMAT_INDEX_SUFFIX);
+	int open = exists(dir_fd, entry->first_seq, FORMAT_OPEN_SUFFIX);
+	int packed = exists(dir_fd, entry->first_seq, FORMAT_PACKED_SUFFIX);
 
-	if (r < 0)
-		return r;
-	/* The separator behind a payload is in no checksum: it has to be there too. */
-	while ((r = reader_next(reader, &record)) > 0 &&
-	       reader_data_end(reader) <= (uint64_t)there) {
-		records++;
-		data_size = reader_data_end(reader);
+	entry->packed = packed > 0;
+	entry->data = data > 0 || packed > 0;
+	entry->sealed = sealed > 0 || packed > 0;
+	entry->open = open > 0;
+	return MIN(MIN(data, sealed), MIN(MIN(open, packed), 0));
+}
+
+int recover_put_aside(const struct recovery *recovery, struct listing_entry *entry)
+{
+	uint64_t seq = entry->first_seq;
+	bool put = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(own_suffixes); i++) {
+		int r = holds_something(recovery->dir_fd, seq, own_suffixes[i]);
+
+		put |= r > 0;
+		if (r > 0)
+			r = aside_put(recovery->dir_fd, seq, own_suffixes[i]);
+		else if (r == 0)
+			r = segment_delete_file(recovery->dir_fd, seq, own_suffixes[i]);
+		if (r < 0)
+			return r;
 	}
-	if (r < 0 && r != -EBADMSG)
-		return r;
-	*ret_records = records;
-	*ret_data_size = data_size;
+	if (put)
+		tell(recovery, RECOVER_ASIDE, seq, 0);
+	*entry = (struct listing_entry){.first_seq = seq};
 	return 0;
 }
 
-static bool is_unreadable(int error)
+int recover_mend(const struct recovery *recovery, uint64_t first_seq, uint64_t end_seq)
 {
-	return error == -EBADMSG || error == -ENOMSG || error == -EPROTO || error == -ELOOP;
-}
+	struct salvage_report report;
+	struct recover_news news = {.kind = RECOVER_LEFT, .first_seq = first_seq};
+	const struct mend_options options = {
+		.dir_fd = recovery->dir_fd,
+		.first_seq = first_seq,
+		.end_seq = end_seq,
+		.spare = recovery->spare,
+	};
 
-static int put_segment_aside(int dir_fd, struct listing_entry *entry, const char *index_suffix)
-{
-	int r = put_aside(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
-	int64_t size = size_of(dir_fd, entry->first_seq, index_suffix);
-
-	if (r >= 0 && size < 0)
-		r = (int)size;
-	else if (r >= 0 && size <= FORMAT_HEADER_SIZE)
-		r = segment_delete_file(dir_fd, entry->first_seq,
-					index_suffix); /* no entry, no news */
-	else if (r >= 0)
-		r = put_aside(dir_fd, entry->first_seq, index_suffix);
-	entry->data = entry->open = entry->sealed = false;
-	return r;
-}
-
-/* Whether the process died before it wrote the first entry: then data that is there does not count.
- * `walked` is what walk() returned. */
-static bool is_just_begun(int dir_fd, uint64_t seq, int walked)
-{
-	int64_t index = size_of(dir_fd, seq, FORMAT_OPEN_SUFFIX);
-
-	if (index < 0)
-		return false;
-	if (index < FORMAT_HEADER_SIZE)
-		return size_of(dir_fd, seq, FORMAT_DATA_SUFFIX) == 0;
-	return walked >= 0 && index < FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE;
+	news.error = mend_segment(&options, &report);
+	if (news.error >= 0) {
+		news.kind = RECOVER_MENDED;
+		news.records = report.damaged + report.missing;
+	}
+	if (recovery->tell)
+		recovery->tell(recovery->data, &news);
+	return news.error;
 }
 
 static int seal(int dir_fd, struct listing_entry *entry)
 {
-	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
-	uint64_t seq = entry->first_seq, records = 0, data_size = 0;
-	int r = walk(dir_fd, seq, &records, &data_size);
+	int r = segment_rename(dir_fd, entry->first_seq);
 
-	if (records == 0 && is_just_begun(dir_fd, seq, r)) {
-		entry->data = entry->open = false;
-		return segment_delete(dir_fd, seq, FORMAT_OPEN_SUFFIX);
-	}
-	if (is_unreadable(r) || (r >= 0 && records == 0))
-		return put_segment_aside(dir_fd, entry, FORMAT_OPEN_SUFFIX);
-	if (r >= 0)
-		r = cut(dir_fd, seq, FORMAT_OPEN_SUFFIX,
-			FORMAT_HEADER_SIZE + records * FORMAT_ENTRY_SIZE);
-	if (r >= 0)
-		r = cut(dir_fd, seq, FORMAT_DATA_SUFFIX, data_size);
 	if (r < 0)
 		return r;
-	format_name(from, seq, FORMAT_OPEN_SUFFIX);
-	if (renameat(dir_fd, from, dir_fd, format_name(to, seq, FORMAT_INDEX_SUFFIX)) < 0)
-		return -errno;
 	entry->open = false;
 	entry->sealed = true;
 	return 0;
 }
 
-int recover_segment(int dir_fd, struct listing_entry *entry)
+/* Damage before the end is mended when the segment is sealed, so that a start which dies, or has no
+ * space for it, leaves no more than a sealed segment that is damaged. */
+static int end_segment(const struct recovery *recovery, struct listing_entry *entry,
+		       const struct tail *tail)
 {
 	uint64_t seq = entry->first_seq;
+	int r = 0;
 
-	if (entry->packed || entry->packing) {
-		int r = pack_recover(dir_fd, entry);
+	/* A segment of which nothing is whole is not cut: its files stay, as asides. */
+	if (tail->whole > 0)
+		r = tail_cut(recovery->dir_fd, seq, tail, recovery->spare);
+	if (r >= 0)
+		r = seal(recovery->dir_fd, entry);
+	if (r < 0)
+		return r;
+	entry->cut |= exists(recovery->dir_fd, seq, FORMAT_DATA_CUT_SUFFIX) != 0 ||
+		      exists(recovery->dir_fd, seq, FORMAT_INDEX_CUT_SUFFIX) != 0;
+	if (tail->whole > 0 && tail->lost > 0)
+		tell(recovery, RECOVER_LOST, seq, tail->lost);
+	if (tail->whole == 0 || tail->damaged || !tail->header)
+		recover_mend(recovery, seq, 0);
+	return 0;
+}
 
-		if (r < 0 || entry->packed)
-			return r;
-	}
-	if (entry->data && entry->sealed) {
-		int64_t size = size_of(dir_fd, seq, FORMAT_INDEX_SUFFIX);
+static int recover_open(const struct recovery *recovery, struct listing_entry *entry)
+{
+	uint64_t seq = entry->first_seq;
+	struct tail tail;
+	int r = tail_find(recovery->dir_fd, seq, &tail);
 
-		if (size < 0)
-			return (int)size;
-		if (size >= FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE)
-			return 0;
-		return put_segment_aside(dir_fd, entry, FORMAT_INDEX_SUFFIX);
+	if (r < 0)
+		return r;
+	if (tail.entries == 0 && tail.header) { /* nothing was captured yet */
+		entry->data = entry->open = false;
+		return segment_delete(recovery->dir_fd, seq, FORMAT_OPEN_SUFFIX);
 	}
-	if (entry->data && entry->open)
-		return seal(dir_fd, entry);
-	if (entry->data) {
-		entry->data = false;
-		return put_aside(dir_fd, seq, FORMAT_DATA_SUFFIX);
+	if (tail.whole == 0 && !tail.header)
+		return recover_put_aside(recovery, entry);
+	return end_segment(recovery, entry, &tail);
+}
+
+/* An index without data. Of a sealed segment, that is half an acknowledgement; of an open one, it
+ * is one that was not begun, unless there is an entry. */
+static int recover_index(const struct recovery *recovery, struct listing_entry *entry)
+{
+	uint64_t seq = entry->first_seq;
+	int r = 0;
+
+	if (entry->open)
+		r = holds_something(recovery->dir_fd, seq, FORMAT_OPEN_SUFFIX);
+	if (r != 0)
+		return r < 0 ? r : recover_put_aside(recovery, entry);
+	r = segment_delete_file(recovery->dir_fd, seq,
+				entry->open ? FORMAT_OPEN_SUFFIX : FORMAT_INDEX_SUFFIX);
+	entry->sealed = entry->open = false;
+	return r;
+}
+
+/* What was cut off a segment goes with it. */
+static int delete_cuts(const struct recovery *recovery, struct listing_entry *entry)
+{
+	entry->cut = false;
+	return segment_delete_cuts(recovery->dir_fd, entry->first_seq);
+}
+
+int recover_segment(const struct recovery *recovery, struct listing_entry *entry)
+{
+	int r = 0;
+
+	if (entry->odd)
+		return recover_put_aside(recovery, entry);
+	if (entry->fresh) {
+		r = mend_finish(recovery->dir_fd, entry->first_seq);
+		if (r >= 0)
+			r = look_again(recovery->dir_fd, entry);
+		entry->fresh = r < 0;
 	}
-	if (entry->sealed) {
-		entry->sealed = false;
-		return segment_delete_file(dir_fd, seq, FORMAT_INDEX_SUFFIX);
+	if (r >= 0 && (entry->packed || entry->packing))
+		r = pack_recover(recovery->dir_fd, entry);
+	if (r >= 0 && entry->sealed && entry->open) { /* no death leaves both: one is foreign */
+		r = aside_put(recovery->dir_fd, entry->first_seq, FORMAT_OPEN_SUFFIX);
+		tell(recovery, RECOVER_ASIDE, entry->first_seq, 0);
+		entry->open = false;
 	}
-	entry->open = false;
-	return segment_delete_file(dir_fd, seq, FORMAT_OPEN_SUFFIX);
+	if (r >= 0 && entry->data && entry->open)
+		r = recover_open(recovery, entry);
+	else if (r >= 0 && entry->data && !entry->sealed)
+		r = recover_put_aside(recovery, entry);
+	else if (r >= 0 && !entry->data && (entry->sealed || entry->open))
+		r = recover_index(recovery, entry);
+	if (r >= 0 && entry->cut && !listing_is_segment(entry))
+		r = delete_cuts(recovery, entry);
+	return r;
 }

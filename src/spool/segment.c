@@ -37,6 +37,7 @@ int segment_check(int dir_fd, struct segment *segment)
 		}
 	if (n < 0)
 		return (int)n;
+	counted.records = reader_passed(reader);
 	counted.counted = true;
 	*segment = counted;
 	return 0;
@@ -61,11 +62,11 @@ int segment_open_file(int dir_fd, const struct segment *segment, const char *suf
 
 int segment_ack(int dir_fd, struct segment *segment)
 {
-	int r = 0;
+	int r = segment->has_cuts ? segment_delete_cuts(dir_fd, segment->first_seq) : 0;
 
-	if (segment->packed)
+	if (r >= 0 && segment->packed)
 		r = segment_delete_file(dir_fd, segment->first_seq, FORMAT_PACKED_SUFFIX);
-	else if (!segment->data_file)
+	else if (r >= 0 && !segment->data_file)
 		r = segment_delete(dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
 	segment_free(segment);
 	return r;
@@ -104,4 +105,11 @@ int segment_delete(int dir_fd, uint64_t first_seq, const char *index_suffix)
 	int r = segment_delete_file(dir_fd, first_seq, FORMAT_DATA_SUFFIX);
 
 	return r < 0 ? r : segment_delete_file(dir_fd, first_seq, index_suffix);
+}
+
+int segment_delete_cuts(int dir_fd, uint64_t first_seq)
+{
+	int r = segment_delete_file(dir_fd, first_seq, FORMAT_DATA_CUT_SUFFIX);
+
+	return r < 0 ? r : segment_delete_file(dir_fd, first_seq, FORMAT_INDEX_CUT_SUFFIX);
 }

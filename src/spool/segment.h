@@ -17,7 +17,8 @@ struct segment {
 	uint64_t first_seq;
 	uint64_t records; /* messages and events */
 	uint64_t disk_bytes;
-	bool counted; /* the rest is known: segment_check() was done, or it was written just now */
+	bool has_cuts; /* recovery cut something off it, which is kept beside it */
+	bool counted;  /* the rest is known: segment_check() was done, or it was written just now */
 	uint64_t messages;
 	uint64_t bytes;		/* of their payloads */
 	uint64_t first_time_ns; /* of the first and last message, 0 if there is none */
@@ -62,6 +63,9 @@ int segment_rename(int dir_fd, uint64_t first_seq);
  * of FORMAT_INDEX_SUFFIX (the moment at which a segment is acknowledged) and FORMAT_OPEN_SUFFIX.
  * What is gone already is no error. */
 int segment_delete(int dir_fd, uint64_t first_seq, const char *index_suffix);
+
+/* Deletes what recovery cut off it; the same. */
+int segment_delete_cuts(int dir_fd, uint64_t first_seq);
 
 /* Deletes one file of it; the same. */
 int segment_delete_file(int dir_fd, uint64_t first_seq, const char *suffix);

@@ -5,55 +5,8 @@
  */
 #include "spool/spool_state.h"
 
-#include "spool/listing.h"
-#include "spool/recover.h"
-
 #include <errno.h>
 #include <string.h>
-
-/* Queues a segment that was there when the spool was opened. */
-static int enqueue_found(struct spool *spool, const struct listing_entry *found)
-{
-	CLEANUP(segment_free) struct segment *segment = calloc(1, sizeof(*segment));
-	int r;
-
-	if (!segment)
-		return -ENOMEM;
-	segment->first_seq = found->first_seq;
-	segment->packed = found->packed;
-	r = directory_measure(&spool->directory, segment);
-	if (r < 0)
-		return r;
-	spool->next_seq = MAX(spool->next_seq, segment->first_seq + segment->records);
-	spool_enqueue(spool, TAKE_PTR(segment));
-	return 0;
-}
-
-/* Who was killed had not noted the segment that was open. It may be acknowledged, and we be killed,
- * before another one is sealed. On a full disk this has to wait until there is room. */
-static int note_found(struct spool *spool)
-{
-	int r = 0;
-
-	if (spool->next_seq > directory_noted_seq(&spool->directory))
-		r = directory_note_seq(&spool->directory, spool->next_seq);
-	return r == -ENOSPC || r == -EDQUOT ? 0 : r;
-}
-
-static int take_over(struct spool *spool)
-{
-	CLEANUP(listing_done) struct listing listing = {0};
-	int r = listing_read(spool->directory.fd, &listing);
-
-	spool->next_seq = directory_noted_seq(&spool->directory);
-	for (size_t i = 0; r >= 0 && i < listing.count; i++) {
-		r = recover_segment(spool->directory.fd, &listing.entries[i]);
-		if (r >= 0 && listing.entries[i].sealed)
-			r = enqueue_found(spool, &listing.entries[i]);
-	}
-	spool_note_peak(spool);
-	return r < 0 ? r : note_found(spool);
-}
 
 /* Finds or makes the directory, with what an earlier run has left in it. */
 static int open_directory(struct spool *spool)
@@ -68,7 +21,7 @@ static int open_directory(struct spool *spool)
 	else
 		r = directory_make(&spool->directory, options->dir, options->prefix,
 				   options->suffix);
-	return r < 0 ? r : take_over(spool);
+	return r < 0 ? r : spool_take_over(spool);
 }
 
 int spool_open(const struct spool_options *options, struct spool **ret_spool)

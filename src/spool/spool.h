@@ -6,10 +6,13 @@
 #include "base/macro.h"
 #include "base/message.h"
 #include "spool/format.h"
+#include "spool/recover.h"
 #include "spool/segment.h"
 #include "spool/syncer.h"
 
-#define SPOOL_ROOM_MIN 512		       /* reading less at a time is not worth it */
+#define SPOOL_ROOM_MIN 512 /* reading less at a time is not worth it */
+/* No segment begins with a higher number: so much is left that none can use up. */
+#define SPOOL_SEQ_MAX (UINT64_MAX - (UINT64_C(1) << 49))
 #define SPOOL_DISK_MAX_MIN ((uint64_t)4 << 20) /* a smaller cap leaves no room to work in */
 
 struct spool;
@@ -36,6 +39,10 @@ struct spool_options {
 	enum spool_sync sync;	   /* not when ephemeral */
 	uint64_t sync_bytes;	   /* of payload, of SPOOL_SYNC_BYTES */
 	bool take_early; /* segments come out as soon as they are sealed, durable or not */
+
+	/* What an earlier run left was not as it should be. May be NULL. */
+	void (*on_recovered)(void *data, const struct recover_news *news);
+	void *data;
 };
 
 /* Opens a spool and locks it. Segments that are there from an earlier run come out first; one that
@@ -111,6 +118,10 @@ size_t spool_room(const struct spool *spool, uint64_t reserved);
 struct segment *spool_take(struct spool *spool);
 int spool_ack(struct spool *spool, struct segment *segment);
 void spool_keep(struct spool *spool, struct segment *segment);
+
+/* Reads a segment of an earlier run through and counts it. One that is damaged is mended first, if
+ * there is space for that. Errors: those of segment_check(). */
+int spool_check(struct spool *spool, struct segment *segment);
 
 /* Opens the data of a segment for reading, with a position of its own; NULL: of the one that is
  * being written. Errors: those of open(2). */

@@ -1,6 +1,7 @@
 /* What a spool is made of: shared by spool.c, which opens it and hands out what is sealed,
  * spool_write.c, which takes what comes, spool_room.c, which says how much more may come, and
- * spool_sync.c, which makes it durable. */
+ * spool_sync.c, which makes it durable, and spool_found.c, which looks after what an earlier run
+ * has left. */
 #ifndef WEIR_SPOOL_SPOOL_STATE_H
 #define WEIR_SPOOL_SPOOL_STATE_H
 
@@ -60,5 +61,9 @@ bool spool_may_delete(const struct spool *spool, const struct segment *segment);
 
 /* Deletes a segment and frees it. */
 int spool_delete(struct spool *spool, struct segment *segment);
+
+/* Brings what is in the directory into order, and queues it. Errors: −EPROTO, those of
+ * listing_read() and pwrite(2). */
+int spool_take_over(struct spool *spool);
 
 #endif

@@ -36,6 +36,8 @@ static int open_segment(struct spool *spool)
 
 	if (spool->writer)
 		return 0;
+	if (spool->next_seq > SPOOL_SEQ_MAX)
+		return -EOVERFLOW;
 	spool->open_since_ns = clock_monotonic_ns();
 	if (spool->durable)
 		durable_note_names(spool->durable);

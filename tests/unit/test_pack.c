@@ -345,7 +345,9 @@ static void test_every_step(void **state)
 		assert_int_equal(listing_read(dir_fd, &listing), 0);
 		assert_int_equal(listing.count, 1);
 		assert_int_equal(listing.foreign, 0);
-		assert_int_equal(recover_segment(dir_fd, &listing.entries[0]), 0);
+		assert_int_equal(
+			recover_segment(&(struct recovery){.dir_fd = dir_fd}, &listing.entries[0]),
+			0);
 		assert_true(listing.entries[0].sealed && listing.entries[0].data);
 		assert_int_equal(listing.entries[0].packed, steps[i].stays_packed);
 		assert_int_equal(count_entries(scratch), steps[i].stays_packed ? 1 : 2);
@@ -362,7 +364,8 @@ static void test_a_lone_file_that_was_never_finished(void **state)
 	put_segment_file(dir_fd, 5, FORMAT_PACKING_SUFFIX, "abc", 3);
 	assert_int_equal(listing_read(dir_fd, &listing), 0);
 	assert_int_equal(listing.count, 1);
-	assert_int_equal(recover_segment(dir_fd, &listing.entries[0]), 0);
+	assert_int_equal(recover_segment(&(struct recovery){.dir_fd = dir_fd}, &listing.entries[0]),
+			 0);
 	assert_false(listing.entries[0].sealed);
 	assert_int_equal(count_entries(scratch), 0);
 }

@@ -1,5 +1,6 @@
-/* What a crash can leave: an index and a data file that are torn at any byte, each without the
- * other. Everything that is whole stays, and nothing else.
+/* What a crash can leave: an index and a data file that are torn or damaged at any byte, each
+ * without the other. Everything that is whole stays with its number, what is lost is on record, and
+ * nothing is deleted that somebody might miss.
  * --wrap: none. */
 #include "test_spool_support.h"
 
@@ -8,6 +9,7 @@
 
 #define MESSAGES 6
 #define INDEX_SIZE (FORMAT_HEADER_SIZE + MESSAGES * FORMAT_ENTRY_SIZE)
+#define CREATED_NS 5
 
 static size_t few_sizes(uint64_t number)
 {
@@ -26,7 +28,7 @@ struct image {
 
 static void draw(struct image *image)
 {
-	const struct format_header header = {.first_seq = 0, .created_ns = 5};
+	const struct format_header header = {.first_seq = 0, .created_ns = CREATED_NS};
 
 	image->data_size = 0;
 	format_write_header(image->index, &header);
@@ -48,8 +50,28 @@ static void draw(struct image *image)
 	image->data_ends[MESSAGES] = image->data_size;
 }
 
+/* What was told. */
+struct told {
+	int lost, mended, aside, left; /* how often */
+	uint64_t records;	       /* in the last of them */
+	int error;
+};
+
 static struct image image;
+static struct told told;
 static int dir_fd = -1;
+
+static void note(void *data, const struct recover_news *news)
+{
+	(void)data;
+	assert_int_equal(news->first_seq, 0);
+	told.lost += news->kind == RECOVER_LOST;
+	told.mended += news->kind == RECOVER_MENDED;
+	told.aside += news->kind == RECOVER_ASIDE;
+	told.left += news->kind == RECOVER_LEFT;
+	told.records = news->records;
+	told.error = news->error;
+}
 
 static int setup(void **state)
 {
@@ -66,14 +88,90 @@ static int teardown(void **state)
 	return teardown_scratch(state);
 }
 
-#define ASIDE(suffix) "00000000000000000000" suffix ".aside1"
-
-static void assert_no_segments(void)
+static int recover_within(uint64_t spare, struct listing_entry *ret_entry)
 {
+	const struct recovery recovery = {.dir_fd = dir_fd, .spare = spare, .tell = note};
+	CLEANUP(listing_done) struct listing listing = {0};
+	int r;
+
+	told = (struct told){0};
+	assert_int_equal(listing_read(dir_fd, &listing), 0);
+	assert_int_equal(listing.count, 1);
+	r = recover_segment(&recovery, &listing.entries[0]);
+	*ret_entry = listing.entries[0];
+	return r;
+}
+
+/* Brings what is there into order; false: no segment is left of it. */
+static bool recovers(void)
+{
+	struct listing_entry entry, found = {0};
 	CLEANUP(listing_done) struct listing listing = {0};
 
+	assert_int_equal(recover_within(UINT64_MAX, &entry), 0);
 	assert_int_equal(listing_read(dir_fd, &listing), 0);
-	assert_int_equal(listing.count, 0);
+	if (listing.count > 0)
+		found = listing.entries[0];
+	assert_int_equal(entry.data, found.data);
+	assert_int_equal(entry.sealed, found.sealed);
+	assert_int_equal(entry.cut, found.cut);
+	assert_false(found.open || found.fresh || entry.open);
+	assert_int_equal(found.data, found.sealed);
+	return found.sealed;
+}
+
+#define NAME(suffix) "00000000000000000000" suffix
+#define ASIDE(suffix) NAME(suffix) ".aside1"
+
+static off_t size_of_suffix(const char *suffix)
+{
+	return size_of_file(dir_fd, 0, suffix);
+}
+
+static void assert_event(const struct record *record, uint8_t kind, uint8_t cause, uint64_t value)
+{
+	assert_int_equal(record->entry.kind, kind);
+	assert_int_equal(record->entry.flags, FORMAT_FLAG_CAUSE(cause));
+	assert_int_equal(record->entry.source, FORMAT_SOURCE_ANY);
+	assert_int_equal(record->entry.length, value);
+}
+
+static void expect_message(struct reader *reader, const struct record *record)
+{
+	assert_int_equal(record->entry.kind, message_kind(record->seq));
+	assert_int_equal(record->entry.time_ns, MESSAGE_TIME_NS(record->seq));
+	assert_int_equal(record->entry.length, few_sizes(record->seq));
+	check_payload(reader, record, record->seq);
+}
+
+/* The segment holds `keep` records: the messages whose bits are set in `whole`, and in the place of
+ * the others gaps; behind them it says that `lost` more are missing. Nothing in it is damaged. */
+static void expect_segment(uint64_t keep, unsigned int whole, uint64_t lost)
+{
+	CLEANUP(reader_free) struct reader *reader = NULL;
+	uint64_t time_ns = CREATED_NS;
+	struct record record;
+
+	assert_int_equal(reader_open(dir_fd, 0, true, &reader), 0);
+	for (uint64_t seq = 0; seq < keep; seq++) {
+		assert_int_equal(reader_next(reader, &record), 1);
+		assert_int_equal(record.seq, seq);
+		assert_false(record.loose);
+		if (whole >> seq & 1)
+			expect_message(reader, &record);
+		else
+			assert_event(&record, FORMAT_GAP, FORMAT_CAUSE_DAMAGED, 1);
+		if (told.mended && !(whole >> seq & 1))
+			assert_int_equal(record.entry.time_ns, time_ns);
+		time_ns = record.entry.time_ns;
+	}
+	if (lost > 0) {
+		assert_int_equal(reader_next(reader, &record), 1);
+		assert_event(&record, FORMAT_GAP, FORMAT_CAUSE_LOST, lost);
+		assert_int_equal(reader_next(reader, &record), 1);
+		assert_event(&record, FORMAT_GAP_END, 0, 0);
+	}
+	assert_int_equal(reader_next(reader, &record), 0);
 }
 
 static void put_open_segment(size_t index_size, size_t data_size)
@@ -82,52 +180,80 @@ static void put_open_segment(size_t index_size, size_t data_size)
 	put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, image.data, data_size);
 }
 
-/* Puts a segment there that was open, recovers it, and looks whether `messages` are left of it. If
- * none are, the data is put aside. */
-static void expect(size_t index_size, size_t data_size, uint64_t messages)
+static void expect_file(const char *name, const uint8_t *bytes, size_t size)
 {
-	struct listing_entry entry = {.data = true, .open = true};
-	/* No entry was ever written: the data was never captured. */
-	bool just_begun = index_size >= FORMAT_HEADER_SIZE &&
-			  index_size < FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE;
-	uint64_t found = 0;
+	uint8_t found[sizeof(struct image)];
+	CLEANUP_FD int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
 
-	put_open_segment(index_size, data_size);
-	assert_int_equal(recover_segment(dir_fd, &entry), 0);
-	if (entry.data)
-		found = check_directory(dir_fd, few_sizes).messages;
+	assert_true(fd >= 0);
+	assert_int_equal(read(fd, found, sizeof(found)), size);
+	assert_memory_equal(found, bytes, size);
+}
+
+/* What was cut off stands beside the segment; −1: there is no such file. */
+static void expect_cuts(size_t index_size, size_t index_end, size_t data_size, size_t data_end)
+{
+	if (index_size > index_end)
+		expect_file(NAME(FORMAT_INDEX_CUT_SUFFIX), image.index + index_end,
+			    index_size - index_end);
 	else
-		assert_no_segments();
-	if (found != messages)
-		fail_msg("%zu bytes of index, %zu of data: %llu messages, not %llu", index_size,
-			 data_size, (unsigned long long)found, (unsigned long long)messages);
-	assert_false(entry.open);
-	assert_int_equal(entry.sealed, messages > 0);
-	assert_int_equal(entry.data, messages > 0);
-	assert_int_equal(size_at(dir_fd, ASIDE(FORMAT_DATA_SUFFIX)),
-			 messages == 0 && data_size > 0 && !just_begun ? (off_t)data_size : -1);
-	empty_scratch();
+		assert_int_equal(size_of_suffix(FORMAT_INDEX_CUT_SUFFIX), -1);
+	if (data_size > data_end)
+		expect_file(NAME(FORMAT_DATA_CUT_SUFFIX), image.data + data_end,
+			    data_size - data_end);
+	else
+		assert_int_equal(size_of_suffix(FORMAT_DATA_CUT_SUFFIX), -1);
+}
+
+static void expect_damaged_files_aside(size_t data_size)
+{
+	assert_int_equal(size_of_suffix(FORMAT_INDEX_SUFFIX ".aside1"), INDEX_SIZE);
+	assert_int_equal(size_of_suffix(FORMAT_DATA_SUFFIX ".aside1"), data_size);
 }
 
 static void test_an_index_torn_at_every_byte(void **state)
 {
 	(void)state;
-	for (size_t size = 0; size <= INDEX_SIZE; size++)
-		expect(size, image.data_size,
-		       size < FORMAT_HEADER_SIZE ? 0
-						 : (size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE);
+	for (size_t size = 0; size <= INDEX_SIZE; size++) {
+		uint64_t keep = size < FORMAT_HEADER_SIZE
+					? 0
+					: (size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
+
+		put_open_segment(size, image.data_size);
+		assert_int_equal(recovers(), keep > 0);
+		assert_int_equal(told.lost + told.mended + told.left, 0);
+		assert_int_equal(told.aside, size < FORMAT_HEADER_SIZE);
+		if (keep > 0) {
+			expect_segment(keep, ~0u, 0);
+			expect_cuts(size, FORMAT_HEADER_SIZE + keep * FORMAT_ENTRY_SIZE,
+				    image.data_size, image.data_ends[keep]);
+		} else {
+			assert_int_equal(size_of_suffix(FORMAT_DATA_SUFFIX ".aside1"),
+					 size < FORMAT_HEADER_SIZE ? (off_t)image.data_size : -1);
+			assert_int_equal(count_entries(scratch), size < FORMAT_HEADER_SIZE);
+		}
+		empty_scratch();
+	}
 }
 
-/* A message counts when its data is whole, with the separator behind it. */
+/* As after a loss of power: entries are there, and what they speak of is not. */
 static void test_data_torn_at_every_byte(void **state)
 {
 	(void)state;
-	for (size_t size = 0; size <= image.data_size; size++) {
-		uint64_t messages = 0;
+	for (size_t size = 0; size < image.data_size; size++) {
+		unsigned int whole = 0;
+		uint64_t keep = 0;
 
-		while (messages < MESSAGES && image.data_ends[messages + 1] <= size)
-			messages++;
-		expect(INDEX_SIZE, size, messages);
+		for (uint64_t number = 0; number < MESSAGES; number++)
+			if (image.data_ends[number + 1] - 1 <= size || few_sizes(number) == 0) {
+				whole |= 1u << number;
+				keep = number + 1;
+			}
+		put_open_segment(INDEX_SIZE, size);
+		assert_true(recovers());
+		expect_segment(keep, whole, MESSAGES - keep);
+		assert_int_equal(told.lost, keep < MESSAGES);
+		empty_scratch();
 	}
 }
 
@@ -135,151 +261,271 @@ static void test_data_beyond_the_index_does_not_count(void **state)
 {
 	(void)state;
 	memset(image.data + image.data_size, 'x', 20);
-	expect(INDEX_SIZE, image.data_size + 20, MESSAGES);
+	put_open_segment(INDEX_SIZE, image.data_size + 20);
+	assert_true(recovers());
+	expect_segment(MESSAGES, ~0u, 0);
+	expect_cuts(INDEX_SIZE, INDEX_SIZE, image.data_size + 20, image.data_size);
+	assert_int_equal(told.lost + told.mended + told.aside + told.left, 0);
 }
 
-static void test_an_entry_that_was_changed_ends_the_segment(void **state)
+/* Message `number` is damaged: nothing else is lost, and the damaged files are still there. */
+static void expect_one_damaged(uint64_t number)
+{
+	put_open_segment(INDEX_SIZE, image.data_size);
+	assert_true(recovers());
+	if (number == MESSAGES - 1) {
+		expect_segment(MESSAGES - 1, ~0u, 1);
+		assert_int_equal(told.lost, 1);
+		expect_cuts(INDEX_SIZE, INDEX_SIZE - FORMAT_ENTRY_SIZE, image.data_size,
+			    image.data_ends[MESSAGES - 1]);
+	} else {
+		expect_segment(MESSAGES, ~(1u << number), 0);
+		assert_int_equal(told.mended, 1);
+		expect_damaged_files_aside(image.data_size);
+	}
+	assert_int_equal(told.records, 1);
+	empty_scratch();
+}
+
+static void test_every_byte_of_the_entries_changed(void **state)
 {
 	(void)state;
 	for (size_t at = FORMAT_HEADER_SIZE; at < INDEX_SIZE; at++) {
 		image.index[at] ^= 0x40;
-		expect(INDEX_SIZE, image.data_size, (at - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE);
+		expect_one_damaged((at - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE);
 		image.index[at] ^= 0x40;
 	}
 }
 
-static void test_data_that_was_changed_ends_the_segment(void **state)
+static void test_every_byte_of_the_payloads_changed(void **state)
+{
+	(void)state;
+	for (uint64_t number = 0; number < MESSAGES; number++)
+		for (size_t i = 0; i < few_sizes(number); i++) {
+			image.data[image.data_ends[number] + i] ^= 1;
+			expect_one_damaged(number);
+			image.data[image.data_ends[number] + i] ^= 1;
+		}
+}
+
+/* All payloads are whole: only the lines are mended. */
+static void test_every_separator_changed(void **state)
 {
 	(void)state;
 	for (uint64_t number = 0; number < MESSAGES; number++) {
-		size_t at = image.data_ends[number];
-
-		if (few_sizes(number) == 0)
-			continue;
-		image.data[at] ^= 1;
-		expect(INDEX_SIZE, image.data_size, number);
-		image.data[at] ^= 1;
+		image.data[image.data_ends[number + 1] - 1] ^= 1;
+		put_open_segment(INDEX_SIZE, image.data_size);
+		assert_true(recovers());
+		expect_segment(MESSAGES, ~0u, 0);
+		assert_int_equal(told.mended, 1);
+		assert_int_equal(told.records, 0);
+		expect_damaged_files_aside(image.data_size);
+		image.data[image.data_ends[number + 1] - 1] ^= 1;
+		empty_scratch();
 	}
 }
 
-/* As after a loss of power, or of another program, or of a later version. */
-static void test_a_header_that_cannot_be_read(void **state)
+static void test_every_byte_of_the_header_changed(void **state)
 {
-	static const size_t places[] = {0, 8, 20, 60};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		image.index[places[i]] ^= 2;
-		expect(INDEX_SIZE, image.data_size, 0);
-		image.index[places[i]] ^= 2;
+	for (size_t at = 0; at < FORMAT_HEADER_SIZE; at++) {
+		image.index[at] ^= 2;
+		put_open_segment(INDEX_SIZE, image.data_size);
+		assert_true(recovers());
+		expect_segment(MESSAGES, ~0u, 0);
+		assert_int_equal(told.mended, 1);
+		expect_damaged_files_aside(image.data_size);
+		image.index[at] ^= 2;
+		empty_scratch();
 	}
 }
 
-static void test_an_index_that_cannot_be_read_is_put_aside(void **state)
+/* Whatever a later version wrote may mean something else. */
+static void test_another_version_is_not_touched(void **state)
 {
-	struct listing_entry entry = {.data = true, .open = true};
+	struct listing_entry entry;
+	uint32_t crc;
 
 	(void)state;
-	image.index[20] ^= 1;
-	put_open_segment(INDEX_SIZE, 0);
-	assert_int_equal(recover_segment(dir_fd, &entry), 0);
-	assert_int_equal(size_at(dir_fd, ASIDE(FORMAT_OPEN_SUFFIX)), INDEX_SIZE);
+	image.index[8] = 3;
+	crc = crc32c(0, image.index, 60);
+	for (size_t i = 0; i < 4; i++)
+		image.index[60 + i] = (uint8_t)(crc >> 8 * i);
+	put_open_segment(INDEX_SIZE, image.data_size);
+	assert_int_equal(recover_within(UINT64_MAX, &entry), -EPROTO);
+	assert_int_equal(count_entries(scratch), 2);
+	assert_int_equal(size_of_suffix(FORMAT_OPEN_SUFFIX), INDEX_SIZE);
+	assert_int_equal(size_of_suffix(FORMAT_DATA_SUFFIX), image.data_size);
+}
+
+static void test_a_segment_of_which_nothing_is_whole(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < MESSAGES; i++)
+		image.index[FORMAT_HEADER_SIZE + i * FORMAT_ENTRY_SIZE + 20] ^= 1;
+	put_open_segment(INDEX_SIZE, image.data_size);
+	assert_true(recovers());
+	expect_segment(MESSAGES, 0, 0);
+	assert_int_equal(told.mended, 1);
+	assert_int_equal(told.records, MESSAGES);
+	expect_damaged_files_aside(image.data_size);
+}
+
+static void test_an_index_of_somebody_else(void **state)
+{
+	(void)state;
+	memset(image.index, 'x', INDEX_SIZE);
+	put_open_segment(INDEX_SIZE, image.data_size);
+	assert_false(recovers());
+	assert_int_equal(told.aside, 1);
+	expect_file(ASIDE(FORMAT_OPEN_SUFFIX), image.index, INDEX_SIZE);
+	expect_file(ASIDE(FORMAT_DATA_SUFFIX), image.data, image.data_size);
+	assert_int_equal(count_entries(scratch), 2);
+}
+
+/* The start goes on: what cannot be mended now is sealed, and may be mended later. */
+static void test_no_space_for_cuts_and_copies(void **state)
+{
+	struct listing_entry entry;
+
+	(void)state;
+	image.data[0] ^= 1;
+	memset(image.data + image.data_size, 'x', 20);
+	put_open_segment(INDEX_SIZE, image.data_size + 20);
+	assert_int_equal(recover_within(0, &entry), 0);
+	assert_true(entry.data && entry.sealed && !entry.open && !entry.cut);
+	assert_int_equal(told.left, 1);
+	assert_int_equal(told.error, -ENOSPC);
+	assert_int_equal(count_entries(scratch), 2);
+	expect_file(NAME(FORMAT_INDEX_SUFFIX), image.index, INDEX_SIZE);
+	expect_file(NAME(FORMAT_DATA_SUFFIX), image.data, image.data_size);
 }
 
 /* The process died right after it began a segment. */
 static void test_a_segment_without_a_record_leaves_nothing(void **state)
 {
-	struct listing_entry entry = {.data = true, .open = true};
-
 	(void)state;
 	put_open_segment(FORMAT_HEADER_SIZE, 0);
-	assert_int_equal(recover_segment(dir_fd, &entry), 0);
-	assert_false(entry.data || entry.sealed || entry.open);
+	assert_false(recovers());
 	assert_int_equal(count_entries(scratch), 0);
-}
-
-static void test_a_sealed_index_without_an_entry(void **state)
-{
-	static const size_t sizes[] = {0, 10, FORMAT_HEADER_SIZE,
-				       FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE - 1};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		struct listing_entry entry = {.data = true, .sealed = true};
-
-		put_segment_file(dir_fd, 0, FORMAT_INDEX_SUFFIX, image.index, sizes[i]);
-		put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, image.data, image.data_size);
-		assert_int_equal(recover_segment(dir_fd, &entry), 0);
-		assert_false(entry.data || entry.sealed || entry.open);
-		assert_no_segments();
-		assert_int_equal(size_at(dir_fd, ASIDE(FORMAT_DATA_SUFFIX)), image.data_size);
-		empty_scratch();
-	}
 }
 
 static void test_a_sealed_segment_is_left_alone(void **state)
 {
-	struct listing_entry entry = {.data = true, .sealed = true};
-
 	(void)state;
 	put_segment_file(dir_fd, 0, FORMAT_INDEX_SUFFIX, image.index, INDEX_SIZE);
 	put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, image.data, image.data_size);
-	assert_int_equal(recover_segment(dir_fd, &entry), 0);
-	assert_true(entry.data && entry.sealed && !entry.open);
+	assert_true(recovers());
 	assert_int_equal(check_directory(dir_fd, few_sizes).messages, MESSAGES);
+	assert_int_equal(count_entries(scratch), 2);
 }
 
-/* The process died between the two deletions of an acknowledgement. */
-static void test_an_index_without_data_is_deleted(void **state)
+/* The process died between the two deletions of an acknowledgement, and what was cut off before is
+ * still there. */
+static void test_a_sealed_index_without_data_is_deleted(void **state)
 {
-	static const char *const suffixes[] = {FORMAT_INDEX_SUFFIX, FORMAT_OPEN_SUFFIX};
-
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
-		struct listing_entry entry = {.sealed = i == 0, .open = i == 1};
+	put_segment_file(dir_fd, 0, FORMAT_INDEX_SUFFIX, image.index, INDEX_SIZE);
+	put_segment_file(dir_fd, 0, FORMAT_DATA_CUT_SUFFIX, "x", 1);
+	put_segment_file(dir_fd, 0, FORMAT_INDEX_CUT_SUFFIX, "x", 1);
+	assert_false(recovers());
+	assert_int_equal(count_entries(scratch), 0);
+	assert_int_equal(told.aside, 0);
+}
 
-		put_segment_file(dir_fd, 0, suffixes[i], image.index, INDEX_SIZE);
-		assert_int_equal(recover_segment(dir_fd, &entry), 0);
-		assert_false(entry.sealed || entry.open || entry.data);
-		assert_int_equal(count_entries(scratch), 0);
-	}
+/* No death leaves that: its data was taken away. */
+static void test_an_open_index_without_data(void **state)
+{
+	(void)state;
+	put_segment_file(dir_fd, 0, FORMAT_OPEN_SUFFIX, image.index, FORMAT_HEADER_SIZE);
+	assert_false(recovers());
+	assert_int_equal(count_entries(scratch), 0);
+	put_segment_file(dir_fd, 0, FORMAT_OPEN_SUFFIX, image.index, INDEX_SIZE);
+	assert_false(recovers());
+	assert_int_equal(told.aside, 1);
+	expect_file(ASIDE(FORMAT_OPEN_SUFFIX), image.index, INDEX_SIZE);
+}
+
+static void test_two_indexes_of_one_segment(void **state)
+{
+	(void)state;
+	put_segment_file(dir_fd, 0, FORMAT_INDEX_SUFFIX, image.index, INDEX_SIZE);
+	put_open_segment(INDEX_SIZE - 1, image.data_size);
+	assert_true(recovers());
+	expect_segment(MESSAGES, ~0u, 0);
+	assert_int_equal(told.aside, 1);
+	expect_file(ASIDE(FORMAT_OPEN_SUFFIX), image.index, INDEX_SIZE - 1);
 }
 
 static void test_data_without_an_index_is_put_aside(void **state)
 {
-	struct listing_entry entry = {.data = true};
-
 	(void)state;
 	put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, image.data, image.data_size);
-	assert_int_equal(recover_segment(dir_fd, &entry), 0);
-	assert_false(entry.sealed || entry.open || entry.data);
+	assert_false(recovers());
 	assert_int_equal(count_entries(scratch), 1);
-	assert_int_equal(size_at(dir_fd, ASIDE(FORMAT_DATA_SUFFIX)), image.data_size);
+	assert_int_equal(told.aside, 1);
+	expect_file(ASIDE(FORMAT_DATA_SUFFIX), image.data, image.data_size);
 }
 
 static void test_data_put_aside_before_is_not_lost(void **state)
 {
 	(void)state;
 	for (size_t size = 1; size <= 3; size++) {
-		struct listing_entry entry = {.data = true};
-
 		put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, image.data, size);
-		assert_int_equal(recover_segment(dir_fd, &entry), 0);
+		assert_false(recovers());
 		assert_int_equal(count_entries(scratch), size);
 	}
-	assert_int_equal(size_at(dir_fd, ASIDE(FORMAT_DATA_SUFFIX)), 1);
-	assert_int_equal(size_at(dir_fd, "00000000000000000000.data.aside3"), 3);
+	assert_int_equal(size_of_suffix(FORMAT_DATA_SUFFIX ".aside1"), 1);
+	assert_int_equal(size_of_suffix(FORMAT_DATA_SUFFIX ".aside3"), 3);
 }
 
 static void test_an_empty_data_file_is_deleted(void **state)
 {
-	struct listing_entry entry = {.data = true};
-
 	(void)state;
 	put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, "", 0);
-	assert_int_equal(recover_segment(dir_fd, &entry), 0);
-	assert_false(entry.data);
+	assert_false(recovers());
 	assert_int_equal(count_entries(scratch), 0);
+	assert_int_equal(told.aside, 0);
+}
+
+static void put_odd(const char *name, int kind)
+{
+	unlinkat(dir_fd, name, 0);
+	if (kind == 0)
+		assert_int_equal(symlinkat("target", dir_fd, name), 0);
+	else if (kind == 1)
+		assert_int_equal(mkfifoat(dir_fd, name, 0600), 0);
+	else
+		assert_int_equal(mkdirat(dir_fd, name, 0700), 0);
+}
+
+/* A link, a pipe or a directory in the place of any file: neither followed, nor waited for, nor
+ * deleted. */
+static void test_what_is_no_regular_file(void **state)
+{
+	static const char *const names[] = {
+		NAME(FORMAT_DATA_SUFFIX),      NAME(FORMAT_OPEN_SUFFIX),
+		NAME(FORMAT_INDEX_SUFFIX),     NAME(FORMAT_DATA_CUT_SUFFIX),
+		NAME(FORMAT_DATA_NEW_SUFFIX),  NAME(FORMAT_DRAFT_SUFFIX),
+		NAME(FORMAT_INDEX_NEW_SUFFIX),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		for (int kind = 0; kind < 3; kind++) {
+			char aside[64];
+
+			put_file(dir_fd, "target", "mine", 4);
+			put_open_segment(INDEX_SIZE, image.data_size);
+			put_odd(names[i], kind);
+			assert_false(recovers());
+			assert_int_equal(told.aside, 1);
+			snprintf(aside, sizeof(aside), "%s.aside1", names[i]);
+			assert_true(size_at(dir_fd, aside) >= 0);
+			assert_int_equal(size_at(dir_fd, names[i]), -1);
+			expect_file("target", (const uint8_t *)"mine", 4);
+			empty_scratch();
+		}
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -290,17 +536,23 @@ int main(void)
 		TEST(test_an_index_torn_at_every_byte),
 		TEST(test_data_torn_at_every_byte),
 		TEST(test_data_beyond_the_index_does_not_count),
-		TEST(test_an_entry_that_was_changed_ends_the_segment),
-		TEST(test_data_that_was_changed_ends_the_segment),
-		TEST(test_a_header_that_cannot_be_read),
-		TEST(test_an_index_that_cannot_be_read_is_put_aside),
+		TEST(test_every_byte_of_the_entries_changed),
+		TEST(test_every_byte_of_the_payloads_changed),
+		TEST(test_every_separator_changed),
+		TEST(test_every_byte_of_the_header_changed),
+		TEST(test_another_version_is_not_touched),
+		TEST(test_a_segment_of_which_nothing_is_whole),
+		TEST(test_an_index_of_somebody_else),
+		TEST(test_no_space_for_cuts_and_copies),
 		TEST(test_a_segment_without_a_record_leaves_nothing),
-		TEST(test_a_sealed_index_without_an_entry),
 		TEST(test_a_sealed_segment_is_left_alone),
-		TEST(test_an_index_without_data_is_deleted),
+		TEST(test_a_sealed_index_without_data_is_deleted),
+		TEST(test_an_open_index_without_data),
+		TEST(test_two_indexes_of_one_segment),
 		TEST(test_data_without_an_index_is_put_aside),
 		TEST(test_data_put_aside_before_is_not_lost),
 		TEST(test_an_empty_data_file_is_deleted),
+		TEST(test_what_is_no_regular_file),
 	};
 
 	return cmocka_run_group_tests_name("recover", tests, NULL, NULL);

@@ -1,0 +1,141 @@
+/*
+ * Two files cannot be replaced by one rename. So there is one that decides: the clean index is a
+ * draft until both clean files are whole and on the disk. When it has its second name, .index.new,
+ * all that is left are renames, and whoever finds it can do the rest of them; without it, the clean
+ * files are deleted, and nothing has happened.
+ *
+ * While .data.new is there, .data is still the damaged file. So each step can be told from the
+ * names that are there, and be done again.
+ */
+#include "spool/mend.h"
+
+#include "base/macro.h"
+#include "spool/appender.h"
+#include "spool/aside.h"
+#include "spool/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Whether a name is there; −errno: nobody knows. */
+static int exists(int dir_fd, uint64_t seq, const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
+
+	if (fstatat(dir_fd, format_name(name, seq, suffix), &status, AT_SYMLINK_NOFOLLOW) == 0)
+		return true;
+	return errno == ENOENT ? false : -errno;
+}
+
+static int give_name(int dir_fd, uint64_t seq, const char *from_suffix, const char *to_suffix)
+{
+	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
+
+	format_name(from, seq, from_suffix);
+	format_name(to, seq, to_suffix);
+	return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
+}
+
+static int create(int dir_fd, uint64_t seq, const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE];
+	int fd = openat(dir_fd, format_name(name, seq, suffix),
+			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int delete_drafts(int dir_fd, uint64_t seq)
+{
+	int r = segment_delete_file(dir_fd, seq, FORMAT_DRAFT_SUFFIX);
+
+	return r < 0 ? r : segment_delete_file(dir_fd, seq, FORMAT_DATA_NEW_SUFFIX);
+}
+
+int mend_finish(int dir_fd, uint64_t first_seq)
+{
+	int r = exists(dir_fd, first_seq, FORMAT_INDEX_NEW_SUFFIX);
+
+	if (r <= 0)
+		return r < 0 ? r : delete_drafts(dir_fd, first_seq);
+	r = exists(dir_fd, first_seq, FORMAT_DATA_NEW_SUFFIX);
+	if (r > 0) {
+		r = aside_put(dir_fd, first_seq, FORMAT_INDEX_SUFFIX);
+		if (r >= 0)
+			r = aside_put(dir_fd, first_seq, FORMAT_DATA_SUFFIX);
+		if (r >= 0)
+			r = give_name(dir_fd, first_seq, FORMAT_DATA_NEW_SUFFIX,
+				      FORMAT_DATA_SUFFIX);
+	}
+	if (r >= 0)
+		r = give_name(dir_fd, first_seq, FORMAT_INDEX_NEW_SUFFIX, FORMAT_INDEX_SUFFIX);
+	if (r >= 0 && fsync(dir_fd) < 0)
+		r = -errno;
+	return r;
+}
+
+/* The draft becomes the index that decides, once both files are on the disk. */
+static int decide(int dir_fd, uint64_t seq, int index_fd, int data_fd)
+{
+	int r;
+
+	if (fdatasync(data_fd) < 0 || fdatasync(index_fd) < 0)
+		return -errno;
+	r = give_name(dir_fd, seq, FORMAT_DRAFT_SUFFIX, FORMAT_INDEX_NEW_SUFFIX);
+	return r >= 0 && fsync(dir_fd) < 0 ? -errno : r;
+}
+
+static int write_clean(const struct mend_options *options, struct salvage_source *source,
+		       struct salvage_report *ret_report)
+{
+	int dir_fd = options->dir_fd, r;
+	uint64_t seq = options->first_seq;
+	CLEANUP_FD int data_fd = create(dir_fd, seq, FORMAT_DATA_NEW_SUFFIX);
+	CLEANUP_FD int index_fd = create(dir_fd, seq, FORMAT_DRAFT_SUFFIX);
+
+	if (data_fd < 0 || index_fd < 0)
+		return MIN(data_fd, index_fd);
+	r = salvage_copy(source, index_fd, data_fd, ret_report);
+	if (r < 0 || !salvage_found_damage(ret_report))
+		return r;
+	return decide(dir_fd, seq, index_fd, data_fd);
+}
+
+/* What the clean files take at most: an event of ours may come to it at either end. */
+static uint64_t cost(const struct salvage_source *source)
+{
+	return source->data_size + source->index_size + (uint64_t)4 * APPENDER_BLOCK;
+}
+
+int mend_segment(const struct mend_options *options, struct salvage_report *ret_report)
+{
+	struct salvage_report report = {0};
+	CLEANUP(salvage_close)
+	struct salvage_source source = {
+		.first_seq = options->first_seq,
+		.end_seq = options->end_seq,
+		.sealed = true,
+	};
+	char index_name[FORMAT_NAME_SIZE], data_name[FORMAT_NAME_SIZE];
+	int r = delete_drafts(options->dir_fd, options->first_seq);
+
+	format_name(index_name, options->first_seq, FORMAT_INDEX_SUFFIX);
+	format_name(data_name, options->first_seq, FORMAT_DATA_SUFFIX);
+	if (r >= 0)
+		r = salvage_open(&source, options->dir_fd, index_name, data_name);
+	if (r >= 0 && cost(&source) > options->spare)
+		r = -ENOSPC;
+	if (r >= 0)
+		r = write_clean(options, &source, &report);
+	if (r >= 0 && salvage_found_damage(&report)) {
+		r = mend_finish(options->dir_fd, options->first_seq);
+	} else {
+		delete_drafts(options->dir_fd, options->first_seq);
+	}
+	if (r >= 0)
+		*ret_report = report;
+	return r;
+}

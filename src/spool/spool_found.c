@@ -1,0 +1,198 @@
+/*
+ * What an earlier run has left. The start brings it into order and queues it, before anything new.
+ * Of a sealed segment it looks at names and sizes alone, so that a start takes no longer for much
+ * that waits: its records are checked when it is about to be handed on, and mended then.
+ *
+ * Numbers must not overlap. A file with a number from the middle of another segment is not of ours,
+ * unless it is the other one that says too much: then it is damaged.
+ */
+#include "spool/spool_state.h"
+
+#include "base/io.h"
+#include "base/macro.h"
+#include "spool/listing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+struct found {
+	struct spool *spool;
+	struct recovery recovery;
+	struct segment *last; /* queued */
+};
+
+/* How much disk space a recovery may take. */
+static uint64_t spare(const struct spool *spool)
+{
+	uint64_t max = spool->options.disk_max;
+
+	if (max == 0)
+		return UINT64_MAX;
+	return max - MIN(max, spool_held(spool));
+}
+
+static struct recovery recovery(const struct spool *spool)
+{
+	return (struct recovery){
+		.dir_fd = spool->directory.fd,
+		.spare = spare(spool),
+		.tell = spool->options.on_recovered,
+		.data = spool->options.data,
+	};
+}
+
+/* A version that is not known may not be touched. Looking at the first and the last segment, and at
+ * what was open, costs next to nothing and finds it but for the strangest mixtures. */
+static bool is_of_other_version(int dir_fd, const struct listing_entry *entry)
+{
+	const char *suffix = entry->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX;
+	struct format_header header;
+	uint8_t bytes[FORMAT_HEADER_SIZE];
+	char name[FORMAT_NAME_SIZE];
+	CLEANUP_FD int fd = -1;
+
+	if (entry->odd || !(entry->sealed || entry->open))
+		return false;
+	fd = openat(dir_fd, format_name(name, entry->first_seq, suffix),
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd >= 0 && io_pread_all(fd, bytes, sizeof(bytes), 0) == sizeof(bytes) &&
+	       format_read_header(bytes, &header) == FORMAT_UNKNOWN;
+}
+
+static int check_versions(int dir_fd, const struct listing *listing)
+{
+	for (size_t i = 0; i < listing->count; i++) {
+		const struct listing_entry *entry = &listing->entries[i];
+
+		if ((i == 0 || i == listing->count - 1 || entry->open) &&
+		    is_of_other_version(dir_fd, entry))
+			return -EPROTO;
+	}
+	return 0;
+}
+
+/* How many numbers a segment may have used. */
+static uint64_t entries_in(int dir_fd, const struct listing_entry *entry)
+{
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
+
+	format_name(name, entry->first_seq,
+		    entry->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX);
+	if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(status.st_mode))
+		return 0;
+	return (uint64_t)status.st_size / FORMAT_ENTRY_SIZE;
+}
+
+/* What cannot be recovered now stays as it is, and its numbers are not given again. */
+static void leave(struct found *found, const struct listing_entry *entry, int error)
+{
+	const struct recover_news news = {
+		.kind = RECOVER_LEFT, .first_seq = entry->first_seq, .error = error};
+	uint64_t entries = entries_in(found->recovery.dir_fd, entry);
+
+	found->spool->next_seq = MAX(found->spool->next_seq, entry->first_seq + entries + 1);
+	if (found->recovery.tell)
+		found->recovery.tell(found->recovery.data, &news);
+}
+
+/* Whether a segment that says that it holds the number of another one does so. */
+static bool holds_what_it_says(const struct found *found)
+{
+	struct segment checked = *found->last;
+
+	return segment_check(found->spool->directory.fd, &checked) >= 0;
+}
+
+static int enqueue(struct found *found, struct listing_entry *entry)
+{
+	CLEANUP(segment_free) struct segment *segment = calloc(1, sizeof(*segment));
+	struct segment *last = found->last;
+	int r;
+
+	if (!segment)
+		return -ENOMEM;
+	segment->first_seq = entry->first_seq;
+	segment->has_cuts = entry->cut;
+	segment->packed = entry->packed;
+	r = directory_measure(&found->spool->directory, segment);
+	if (r < 0)
+		return r;
+	if (segment->records == 0)
+		return recover_put_aside(&found->recovery, entry);
+	if (last && last->first_seq + last->records > segment->first_seq) {
+		if (holds_what_it_says(found))
+			return recover_put_aside(&found->recovery, entry);
+		last->records = segment->first_seq - last->first_seq;
+	}
+	found->spool->next_seq = MAX(found->spool->next_seq, segment->first_seq + segment->records);
+	found->last = segment;
+	spool_enqueue(found->spool, TAKE_PTR(segment));
+	return 0;
+}
+
+static int take(struct found *found, struct listing_entry *entry)
+{
+	int r;
+
+	if (entry->first_seq > SPOOL_SEQ_MAX) /* no name of ours */
+		r = recover_put_aside(&found->recovery, entry);
+	else
+		r = recover_segment(&found->recovery, entry);
+	if (r >= 0 && entry->data && entry->sealed)
+		r = enqueue(found, entry);
+	if (r == -EPROTO || r == -ENOMEM)
+		return r;
+	if (r < 0)
+		leave(found, entry, r);
+	return 0;
+}
+
+int spool_take_over(struct spool *spool)
+{
+	CLEANUP(listing_done) struct listing listing = {0};
+	struct found found = {.spool = spool, .recovery = recovery(spool)};
+	uint64_t noted = directory_noted_seq(&spool->directory);
+	int r = listing_read(spool->directory.fd, &listing);
+
+	spool->next_seq = noted;
+	if (r >= 0)
+		r = check_versions(spool->directory.fd, &listing);
+	for (size_t i = 0; r >= 0 && i < listing.count; i++)
+		r = take(&found, &listing.entries[i]);
+	/* Who was killed had not noted the segment that was open. It may be acknowledged, and we be
+	 * killed, before another one is sealed. */
+	if (r >= 0 && spool->next_seq > noted)
+		r = directory_note_seq(&spool->directory, spool->next_seq);
+	if (r == -ENOSPC || r == -EDQUOT) /* a full disk does not stop a start */
+		r = 0;
+	spool_note_peak(spool);
+	return r;
+}
+
+/* With this number the next segment behind a taken one begins. */
+static uint64_t end_seq(const struct spool *spool)
+{
+	return spool->first ? spool->first->first_seq : spool->next_seq;
+}
+
+int spool_check(struct spool *spool, struct segment *segment)
+{
+	struct recovery mending = recovery(spool);
+	int r = segment_check(spool->directory.fd, segment);
+	int mended;
+
+	if (r != -EBADMSG && r != -ENOMSG)
+		return r;
+	mended = recover_mend(&mending, segment->first_seq, end_seq(spool));
+	if (mended < 0)
+		return r;
+	/* The damaged files stay, and count. */
+	r = directory_measure(&spool->directory, segment);
+	if (r < 0)
+		return r;
+	spool->sealed_bytes += segment->disk_bytes;
+	spool_note_peak(spool);
+	return segment_check(spool->directory.fd, segment);
+}

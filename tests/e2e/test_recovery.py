@@ -1,0 +1,210 @@
+"""What a capture makes of a spool that a crash, a loss of power or somebody else has damaged."""
+
+import os
+
+import pytest
+
+from crc32c import crc32c
+from frames import text, texts
+from servers.hostile import sending
+from spool_reader import DAMAGED, ENTRY, GAP, GAP_END, HEADER, LOST, payloads_of, read_segment, records_of
+
+MESSAGES = [b"message %d" % n for n in range(30)]
+
+
+@pytest.fixture
+def spool(weir, serve):
+    """Three segments of ten messages."""
+    result, spool = weir.captured(serve(sending(texts(MESSAGES))).url, "--segment-messages", "10")
+    result.expect(0)
+    return spool
+
+
+def indexes(spool):
+    return sorted(spool.glob("*.index"))
+
+
+def as_open(index):
+    """The last segment, as a death leaves it."""
+    return index.rename(index.with_suffix(".index.open"))
+
+
+def flip(path, at):
+    raw = bytearray(path.read_bytes())
+    raw[at] ^= 0x10
+    path.write_bytes(raw)
+
+
+def number_of(index, payload):
+    return [r.payload for r in read_segment(index).records].index(payload)
+
+
+def damage_payload(index, payload):
+    data = index.with_name(index.name[:20] + ".data")
+    flip(data, data.read_bytes().index(payload))
+
+
+def continued(weir, serve, spool, collector):
+    """The next run, which hands on what there is."""
+    return weir.capture(serve(sending(text("new"))).url, "--spool", spool, "--", *collector.by_path)
+
+
+def without(*lost):
+    return [m for m in MESSAGES if m not in lost] + [b"new"]
+
+
+def endings(spool):
+    return sorted(path.name[20:] for path in spool.iterdir() if path.name != "lock")
+
+
+@pytest.mark.parametrize("was_open", [True, False])
+@pytest.mark.parametrize("number", [0, 15, 25])
+def test_one_damaged_message_is_all_that_is_lost(weir, serve, spool, collector, number, was_open):
+    payload = MESSAGES[number]
+    index = next(path for path in indexes(spool)
+                 if payload in [r.payload for r in read_segment(path).records])
+    damage_payload(index, payload)
+    damaged = index.with_name(index.name[:20] + ".data").read_bytes()
+    if was_open:
+        as_open(index)
+    result = continued(weir, serve, spool, collector).expect(0, "1 record of segment")
+    assert collector.payloads() == without(payload), result
+    gaps = [r for r in collector.records() if r.kind == GAP]
+    assert [(r.cause, r.value) for r in gaps] == [(DAMAGED, 1)]
+    assert endings(spool) == [".data.aside1", ".index.aside1"]
+    assert (spool / (index.name[:20] + ".data.aside1")).read_bytes() == damaged
+
+
+def test_messages_that_a_loss_of_power_took(weir, serve, spool, collector):
+    """Their entries are there, and the data is not."""
+    index = indexes(spool)[-2]
+    for path in spool.glob(indexes(spool)[-1].name[:20] + "*"):
+        path.unlink()
+    data = index.with_suffix(".data")
+    last = [r.payload for r in read_segment(index).records if r.is_message]
+    keep = data.read_bytes().index(last[-3])
+    data.write_bytes(data.read_bytes()[:keep + 4])
+    as_open(index)
+    result = continued(weir, serve, spool, collector).expect(0, "the last 3 records of segment")
+    assert collector.payloads() == [m for m in MESSAGES if m not in last[-3:]
+                                    and MESSAGES.index(m) <= MESSAGES.index(last[-1])] + [b"new"], result
+    gaps = [r for r in collector.records() if r.kind in (GAP, GAP_END)]
+    assert [(r.kind, r.value) for r in gaps] == [(GAP, 3), (GAP_END, 0)] and gaps[0].cause == LOST
+    assert endings(spool) == [], "what was cut off goes with its segment"
+
+
+def test_what_was_cut_off_stays_as_long_as_its_segment(weir, serve, spool):
+    index = as_open(indexes(spool)[-1])
+    with open(index.with_name(index.name[:20] + ".data"), "ab") as data:
+        data.write(b"never captured")
+    weir.captured(serve(sending(text("new"))).url, spool=spool)[0].expect(0)
+    assert (spool / (index.name[:20] + ".data.cut")).read_bytes() == b"never captured"
+    assert payloads_of(spool) == [*MESSAGES, b"new"]
+
+
+@pytest.mark.parametrize("at", [0, 8, 16, 24, 60])
+def test_a_damaged_header(weir, serve, spool, collector, at):
+    flip(indexes(spool)[1], at)
+    continued(weir, serve, spool, collector).expect(0, "was damaged, but no record of it")
+    assert collector.payloads() == without()
+
+
+def test_a_damaged_separator(weir, serve, spool, collector):
+    data = indexes(spool)[1].with_suffix(".data")
+    flip(data, data.read_bytes().index(b"\n"))
+    continued(weir, serve, spool, collector).expect(0, "was damaged, but no record of it")
+    assert collector.payloads() == without()
+
+
+@pytest.mark.parametrize("cut", [1, 32, 100])
+def test_a_sealed_index_that_is_cut(weir, serve, spool, collector, cut):
+    """The next segment's number tells how much is missing."""
+    index = indexes(spool)[1]
+    count = -(-cut // ENTRY.size)
+    gone = [r.payload for r in read_segment(index).records][-count:]
+    index.write_bytes(index.read_bytes()[:-cut])
+    continued(weir, serve, spool, collector).expect(0, str(spool), "segment")
+    assert collector.payloads() == without(*gone)
+    gaps = [r for r in collector.records() if r.kind == GAP]
+    assert [r.value for r in gaps] == [len(gone)]
+
+
+def test_numbers_stay_as_they_were(weir, serve, spool):
+    before = {r.seq: r.payload for r in records_of(spool)}
+    index = indexes(spool)[2]
+    seq = int(index.name[:20]) + number_of(index, MESSAGES[25])
+    damage_payload(index, MESSAGES[25])
+    as_open(index)
+    weir.captured(serve(sending(text("new"))).url, spool=spool)[0].expect(0)
+    after = {r.seq: r.payload for r in records_of(spool)}
+    assert after[seq] == b"" and all(after[n] == before[n] for n in before if n != seq)
+
+
+def test_another_version_is_not_touched(weir, serve, spool):
+    index = indexes(spool)[-1]
+    raw = bytearray(index.read_bytes())
+    raw[8:10] = (77).to_bytes(2, "little")
+    raw[60:64] = crc32c(bytes(raw[:60])).to_bytes(4, "little")
+    index.write_bytes(raw)
+    before = {path.name: path.read_bytes() for path in spool.iterdir() if path.name != "lock"}
+    server = serve(sending(text("new")))
+    weir.capture(server.url, "--spool", spool, "--", "true").expect(5, str(spool), "another version")
+    assert not server.connections
+    assert {p.name: p.read_bytes() for p in spool.iterdir() if p.name != "lock"} == before
+
+
+def put_link(path, target):
+    path.symlink_to(target)
+
+
+def put_pipe(path, target):
+    os.mkfifo(path)
+
+
+def put_directory(path, target):
+    path.mkdir()
+    (path / "file").write_text("mine")
+
+
+@pytest.mark.parametrize("ending", [".data", ".index", ".index.open", ".data.cut", ".index.new"])
+@pytest.mark.parametrize("put", [put_link, put_pipe, put_directory])
+def test_what_is_no_file_is_not_followed(weir, serve, spool, collector, place, put, ending):
+    """It is renamed, told, and neither opened nor deleted; all else goes on."""
+    target = place.root / "target"
+    target.write_text("mine")
+    put(spool / f"{500:020}{ending}", target)
+    continued(weir, serve, spool, collector).expect(0, "nothing can be made of", f"{500:020}")
+    assert collector.payloads() == without()
+    assert target.read_text() == "mine"
+    assert endings(spool) == [f"{ending}.aside1"]
+
+
+def test_a_segment_inside_of_another_one(weir, serve, spool, collector):
+    """Somebody has put it there: its numbers are taken."""
+    second = indexes(spool)[1]
+    seq = int(second.name[:20]) + 3
+    for ending in (".data", ".index"):
+        (spool / f"{seq:020}{ending}").write_bytes(second.with_suffix(ending).read_bytes())
+    raw = bytearray((spool / f"{seq:020}.index").read_bytes())
+    raw[16:24] = seq.to_bytes(8, "little")
+    raw[60:64] = crc32c(bytes(raw[:60])).to_bytes(4, "little")
+    (spool / f"{seq:020}.index").write_bytes(raw)
+    continued(weir, serve, spool, collector).expect(0, "nothing can be made of", f"{seq:020}")
+    assert collector.payloads() == without()
+
+
+def test_numbers_that_are_used_up(weir, serve, spool):
+    """They never begin anew."""
+    (spool / "lock").write_text(f"next {2 ** 64 - 100:020}\n")
+    server = serve(lambda connection: (connection.upgrade(more=text("new")),
+                                       connection.answer_close()))
+    weir.capture(server.url, "--spool", spool, "--keep").expect(5, str(spool), "used up")
+    assert payloads_of(spool) == MESSAGES
+
+
+def test_a_foreign_name_does_not_use_them_up(weir, serve, spool):
+    name = f"{2 ** 64 - 2:020}"
+    (spool / f"{name}.index").write_bytes(b"x" * (HEADER.size + 7 * ENTRY.size))
+    (spool / f"{name}.data").write_bytes(b"x")
+    weir.captured(serve(sending(text("new"))).url, spool=spool)[0].expect(0)
+    assert payloads_of(spool) == [*MESSAGES, b"new"]
