@@ -44,8 +44,9 @@ def write_segment(spool, first_seq, records, sealed=True):
             data += record.payload + b"\n"
     path = spool / f"{first_seq:020}.index{'' if sealed else '.open'}"
     (spool / f"{first_seq:020}.data").write_bytes(data)
-    path.write_bytes(index)
-    return path
+    whole = path.with_suffix(".new")
+    whole.write_bytes(index)
+    return whole.rename(path)
 
 
 def write_spool(spool, segments, first_seq=0, last_open=False):
