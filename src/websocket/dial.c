@@ -30,6 +30,7 @@ struct dial_socket {
 	struct dial_socket *next;
 	struct loop_source source;
 	curl_socket_t fd;
+	int watched; /* the same socket, by a descriptor of ours */
 };
 
 /* libcurl leaves descriptors of its own open in programs that are started: those by which it wakes
@@ -91,9 +92,13 @@ static void forget_socket(struct dial_socket *socket)
 		at = &(*at)->next;
 	*at = socket->next;
 	loop_remove(socket->dial->loop, &socket->source);
+	close_fdp(&socket->watched);
 	free(socket);
 }
 
+/* libcurl may close a socket before it says that it is not to be watched any more. While another
+ * process is being started it has copies of all descriptors, and the loop would go on to watch what
+ * it cannot name. With a descriptor of our own, it can. */
 static struct dial_socket *remember_socket(struct dial *dial, curl_socket_t fd)
 {
 	struct dial_socket *socket = calloc(1, sizeof(*socket));
@@ -102,6 +107,7 @@ static struct dial_socket *remember_socket(struct dial *dial, curl_socket_t fd)
 		return NULL;
 	socket->dial = dial;
 	socket->fd = fd;
+	socket->watched = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	socket->source = (struct loop_source){.callback = on_socket, .data = socket, .fd = -1};
 	socket->next = dial->sockets;
 	dial->sockets = socket;
@@ -128,7 +134,7 @@ static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *data, void
 	socket = remember_socket(dial, fd);
 	if (!socket)
 		return -1;
-	return loop_add(dial->loop, &socket->source, fd, events) < 0 ? -1 : 0;
+	return loop_add(dial->loop, &socket->source, socket->watched, events) < 0 ? -1 : 0;
 }
 
 /* CURLMOPT_TIMERFUNCTION */

@@ -85,9 +85,15 @@ class Scenario:
     def said(self):
         return (self.root / "err").read_text()
 
+    def is_left(self):
+        try:
+            return self.left.is_dir() and payloads_of(self.left) == LEFT.payloads
+        except FileNotFoundError:
+            return False  # an index was renamed just now
+
     def make_what_is_left(self):
         process = self.start(self.left, LEFT, "--keep", environment={"LD_PRELOAD": ""})
-        wait_until(lambda: self.left.is_dir() and payloads_of(self.left) == LEFT.payloads, "it is in")
+        wait_until(self.is_left, "all is captured")
         process.kill()
         process.wait()
 
