@@ -28,6 +28,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -450,6 +451,109 @@ WEIR_API const char *weir_client_message(const struct weir_client *client);
 
 /* NULL is fine. An open connection is ended without a Close. */
 WEIR_API void weir_client_free(struct weir_client *client);
+
+/*
+ * A reader: the records of a spool, in order, without a capture. It takes no lock and changes
+ * nothing, so that a spool can be read by any number of others while it is written and processed.
+ *
+ *	struct weir_reader *reader;
+ *	struct weir_record record;
+ *	int r = weir_reader_open("trades", NULL, &reader);
+ *
+ *	while (r >= 0 && (r = weir_reader_next(reader, &record)) > 0)
+ *		if (record.kind == WEIR_TEXT && record.payload)
+ *			printf("%.*s\n", (int)record.size, (const char *)record.payload);
+ *	weir_reader_close(reader);
+ *
+ * All of these return -errno where they fail. A reader belongs to one thread at a time.
+ */
+struct weir_reader;
+
+struct weir_reader_options {
+	/* What is captured from now on is read too: 0 of weir_reader_next() is only "not yet".
+	 * Otherwise it is the end of what there was when the reader was opened. */
+	bool live;
+
+	/* Become the owner: the spool is locked against captures, brought into order as after a
+	 * crash, and can be acknowledged. Not together with `live`. */
+	bool own;
+};
+
+/* Events, which are not messages but belong to the record. There may be more of them one day:
+ * anything from WEIR_EVENT on is an event. docs/format.md says what value and flags mean. */
+enum weir_event {
+	WEIR_EVENT = 16,
+	WEIR_EVENT_CONNECTED = 16,
+	WEIR_EVENT_DISCONNECTED = 17, /* value: the close code in the lowest 16 bits */
+	WEIR_EVENT_GAP = 18,	      /* value: how many messages are missing, 0: not known */
+	WEIR_EVENT_RECONNECTED = 19,  /* value: for how long there was no connection, ns */
+	WEIR_EVENT_GAP_END = 20,      /* value: how many bytes of payload were in the gap */
+};
+
+struct weir_record {
+	uint64_t seq;	  /* its number; they only go up */
+	uint64_t skipped; /* how many numbers are missing before it: they were acknowledged, or
+			     cannot be read; 0 behind a seek */
+	uint64_t time_ns; /* since 1970 */
+	unsigned kind;	  /* enum weir_kind of a message, enum weir_event of an event */
+	unsigned flags;
+	unsigned source;
+	unsigned connection;
+	uint64_t value; /* of an event */
+	uint64_t size;	/* of the payload of a message */
+
+	/* The payload, right from the buffer of the reader, until the next call; its checksum was
+	 * right. NULL for an event, and for a message that is larger than the buffer, 512 KiB: then
+	 * weir_reader_payload() has it. */
+	const void *payload;
+};
+
+/* `options` may be NULL. *ret_reader is NULL on failure. -ENOENT, -ENOTDIR: there is no such
+ * directory; -EMEDIUMTYPE: it is not a spool; -EINVAL: options that exclude each other; -ENOMEM;
+ * those of open(2). When it is to be owned also -EWOULDBLOCK: another process does; -EPROTO: it was
+ * written by another version, and those of recovering it. */
+WEIR_API int weir_reader_open(const char *path, const struct weir_reader_options *options,
+			      struct weir_reader **ret_reader);
+
+/* NULL is fine. An owned spool stays as it is. */
+WEIR_API void weir_reader_close(struct weir_reader *reader);
+
+/* 1: *ret_record is the next record. 0: there is none, or not yet. An error is about one record
+ * (-EBADMSG: it is damaged) or about one segment (-EBADMSG too, -ENOMSG: it is none, -EPROTO: of
+ * another version; -EIO, …), of which weir_reader_message() tells; the next call goes on behind it.
+ */
+WEIR_API int weir_reader_next(struct weir_reader *reader, struct weir_record *ret_record);
+
+/* Copies from the payload of the record that was returned last. A count, 0 behind its end. */
+WEIR_API ssize_t weir_reader_payload(struct weir_reader *reader, uint64_t offset, void *data,
+				     size_t size);
+
+/* Goes to the first record whose number is `seq` or larger, back or forth. */
+WEIR_API void weir_reader_seek(struct weir_reader *reader, uint64_t seq);
+
+/* Goes to a record of this time or later, such that the one before it is of an earlier time, by a
+ * binary search: to the first one, if times never go back in this spool. Where they do (a clock was
+ * set, or there are several sources), others of this time may be before it or further behind. When
+ * all are earlier, to the end. */
+WEIR_API int weir_reader_seek_time(struct weir_reader *reader, uint64_t time_ns);
+
+/* Of a live reader, when weir_reader_next() returned 0: waits until there may be more, `timeout_ms`
+ * at most (-1: as long as it takes). False: the spool has no owner any more, and all of it was
+ * read; always for a reader that is not live.
+ *
+ * The descriptor is for who waits by poll(2): when it is readable, call weir_reader_wait(reader,
+ * 0), then weir_reader_next(). -1 where nothing can be watched. It does not tell of the end: look
+ * from time to time. */
+WEIR_API bool weir_reader_wait(struct weir_reader *reader, int timeout_ms);
+WEIR_API int weir_reader_fd(const struct weir_reader *reader);
+
+/* Says that all records up to number `seq` are processed: deletes every segment that has none
+ * behind it. What is left of a segment comes again in the next run. -EPERM: the spool is not owned;
+ * those of unlink(2). */
+WEIR_API int weir_reader_ack(struct weir_reader *reader, uint64_t seq);
+
+/* What the last error of weir_reader_next() was about, for people. "" if there was none. */
+WEIR_API const char *weir_reader_message(const struct weir_reader *reader);
 
 #ifdef __cplusplus
 }

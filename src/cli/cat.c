@@ -8,7 +8,7 @@
 #include "cli/commands.h"
 #include "cli/printer.h"
 #include "cli/say.h"
-#include "cli/spool_words.h"
+#include "pipeline/reader_words.h"
 #include "spool/cursor.h"
 #include "spool/owner.h"
 #include "spool/watch.h"
@@ -52,23 +52,17 @@ static void watch_signals(void)
 
 static void say_fault(struct cat *cat, int error)
 {
-	const struct cursor_fault *fault = cursor_fault(cat->cursor);
-	char name[FORMAT_NAME_SIZE];
+	char words[READER_WORDS_SIZE];
 
-	format_name(name, fault->first_seq, fault->suffix);
 	cat->code = WEIR_STORAGE;
-	if (fault->of_record || fault->at_end)
-		say_error("%s/%s: record %" PRIu64 " cannot be read: %s", cat->options->spool, name,
-			  fault->seq, spool_words(error));
-	else
-		say_error("%s/%s cannot be read: %s", cat->options->spool, name,
-			  spool_words(error));
+	say_error("%s",
+		  reader_words_fault(words, cat->options->spool, cursor_fault(cat->cursor), error));
 }
 
 static void say_half_printed(struct cat *cat, int error)
 {
 	say_error("%s: record %" PRIu64 " cannot be read any more, and is printed in part: %s",
-		  cat->options->spool, cat->printer.next_seq - 1, spool_words(error));
+		  cat->options->spool, cat->printer.next_seq - 1, reader_words(error));
 	cat->code = WEIR_STORAGE;
 }
 
@@ -137,10 +131,9 @@ static int open_cursor(struct cat *cat)
 
 static int say_failure(const struct cat *cat, int error)
 {
-	if (error == -EMEDIUMTYPE)
-		say_error("%s is not a spool of weir", cat->options->spool);
-	else
-		say_error("cannot open the spool %s: %s", cat->options->spool, strerror(-error));
+	char words[READER_WORDS_SIZE];
+
+	say_error("%s", reader_words_spool(words, cat->options->spool, error));
 	return WEIR_STORAGE;
 }
 

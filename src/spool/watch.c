@@ -27,7 +27,7 @@ int watch_open(int dir_fd)
 	return take_fd(&fd);
 }
 
-void watch_wait(int watch_fd, int timeout_ms)
+bool watch_wait(int watch_fd, int timeout_ms)
 {
 	struct pollfd wanted = {.fd = watch_fd, .events = POLLIN};
 	char events[sizeof(struct inotify_event) + NAME_MAX + 1];
@@ -35,7 +35,8 @@ void watch_wait(int watch_fd, int timeout_ms)
 	if (watch_fd < 0 && (timeout_ms < 0 || timeout_ms > UNWATCHED_MS))
 		timeout_ms = UNWATCHED_MS;
 	if (poll(&wanted, 1, timeout_ms) <= 0)
-		return;
+		return false;
 	while (read(watch_fd, events, sizeof(events)) > 0)
 		;
+	return true;
 }

@@ -32,12 +32,22 @@ def check_count(program, weir, serve, installed):
     assert out.endswith("\n300 messages in all\n")
 
 
+def check_read(program, weir, serve, installed):
+    """It reads what a capture left, and ends, since nobody owns the spool any more."""
+    spool = weir.place.root / "spool"
+    weir.captured(serve(sending(text("a") * 100)).url, spool=spool)[0].expect(0)
+    out = run([program, spool], cwd=weir.place.cwd, env=environment_of(weir, installed)).stdout
+    assert sum(int(line.split()[1]) for line in out.splitlines()) == 100, out
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program(name, installed, weir, serve, place):
     library = "weir" if "<weir.h>" in (ROOT / "examples" / name).read_text() else "tempfile"
     program = compiled(ROOT / "examples" / name, library, installed, place.root)
     if name == "count.c":
         check_count(program, weir, serve, installed)
+    elif name == "read.c":
+        check_read(program, weir, serve, installed)
     else:
         assert run([program], cwd=place.cwd, env=environment_of(weir, installed)).stdout
 

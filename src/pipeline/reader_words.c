@@ -1,0 +1,49 @@
+/* The reader says some things by numbers of errors that strerror(3) has other words for. */
+#include "pipeline/reader_words.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+const char *reader_words(int error)
+{
+	switch (error) {
+	case -EBADMSG:
+		return "it is damaged";
+	case -ENOMSG:
+		return "it is not an index of weir";
+	case -EPROTO:
+		return "it was written by another version of weir";
+	case -ELOOP:
+		return "it is a symbolic link";
+	default:
+		return strerror(-error);
+	}
+}
+
+const char *reader_words_fault(char to[READER_WORDS_SIZE], const char *path,
+			       const struct cursor_fault *fault, int error)
+{
+	char name[FORMAT_NAME_SIZE];
+
+	format_name(name, fault->first_seq, fault->suffix);
+	if (fault->of_record || fault->at_end)
+		snprintf(to, READER_WORDS_SIZE, "%s/%s: record %" PRIu64 " cannot be read: %s",
+			 path, name, fault->seq, reader_words(error));
+	else
+		snprintf(to, READER_WORDS_SIZE, "%s/%s cannot be read: %s", path, name,
+			 reader_words(error));
+	return to;
+}
+
+const char *reader_words_spool(char to[READER_WORDS_SIZE], const char *path, int error)
+{
+	if (error == -EMEDIUMTYPE)
+		snprintf(to, READER_WORDS_SIZE, "%s is not a spool of weir", path);
+	else if (error == -EWOULDBLOCK)
+		snprintf(to, READER_WORDS_SIZE, "the spool %s is in use by another process", path);
+	else
+		snprintf(to, READER_WORDS_SIZE, "cannot open the spool %s: %s", path,
+			 error == -EPROTO ? reader_words(error) : strerror(-error));
+	return to;
+}
