@@ -4,10 +4,15 @@
  */
 #include "pipeline/fault.h"
 
+#include "base/macro.h"
+#include "spool/owner.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define URL_SHOWN_MAX 200
@@ -288,20 +293,39 @@ struct fault_rest fault_rest(const struct weir_capture_options *options, const c
 	return (struct fault_rest){"is left in the spool ", path};
 }
 
+/* Who has the spool, as far as it can be found out. */
+static void set_owned(struct fault *fault, const char *path)
+{
+	CLEANUP_FD int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct owner owner = {0};
+	char who[48] = "another process", where[OWNER_HOST_SIZE + 8] = "", since[48] = "";
+	struct tm parts;
+	time_t time;
+
+	if (dir_fd >= 0)
+		owner_probe(dir_fd, &owner);
+	time = (time_t)owner.since_s;
+	if (owner.pid > 0)
+		snprintf(who, sizeof(who), "process %d", (int)owner.pid);
+	if (owner.host[0])
+		snprintf(where, sizeof(where), " on %s", owner.host);
+	if (time > 0 && gmtime_r(&time, &parts))
+		strftime(since, sizeof(since), " since %Y-%m-%d %H:%M:%S UTC", &parts);
+	fault_set(fault, WEIR_STORAGE,
+		  "the spool %s is in use by %s%s%s; wait for it to end, or choose another spool",
+		  path, who, where, since);
+}
+
 void fault_set_spool(struct fault *fault, const struct weir_capture_options *options, int error)
 {
 	const char *path = options->spool ? options->spool : options->dir;
 
 	if (error == -EWOULDBLOCK)
-		fault_set(
-			fault, WEIR_STORAGE,
-			"the spool %s is in use by another process; wait for it to end, or choose "
-			"another spool",
-			path);
+		set_owned(fault, path);
 	else if (error == -EMEDIUMTYPE)
 		fault_set(fault, WEIR_STORAGE,
-			  "%s is not a spool: it holds other files; choose an empty or a new "
-			  "directory",
+			  "%s is not a spool: it holds other files, or its \"lock\" is no regular "
+			  "file; choose an empty or a new directory",
 			  path);
 	else if (error == -EPROTO)
 		fault_set(fault, WEIR_STORAGE,

@@ -8,6 +8,7 @@
 #include "base/macro.h"
 #include "spool/format.h"
 #include "spool/listing.h"
+#include "spool/owner.h"
 #include "spool/pack.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@
 #define LOCK_WAIT_NS (20 * 1000 * 1000)
 #define NOTE_SIZE 32
 #define NOTE_WORD "next "
+#define NOTE_LINE 26 /* the note, with its newline */
 
 void directory_init(struct spool_directory *directory)
 {
@@ -53,13 +55,34 @@ static int take_lock(int fd)
 	return 0;
 }
 
+/* What is not a regular file is none of ours, and opening it must not wait. */
+static int open_lock(int dir_fd)
+{
+	CLEANUP_FD int fd = openat(dir_fd, FORMAT_LOCK_NAME,
+				   O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	struct stat status;
+
+	if (fd < 0)
+		return errno == ELOOP || errno == EISDIR ? -EMEDIUMTYPE : -errno;
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	return S_ISREG(status.st_mode) ? take_fd(&fd) : -EMEDIUMTYPE;
+}
+
 static int lock(struct spool_directory *directory)
 {
-	directory->lock_fd = openat(directory->fd, FORMAT_LOCK_NAME,
-				    O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r;
+
+	directory->lock_fd = open_lock(directory->fd);
 	if (directory->lock_fd < 0)
-		return -errno;
-	return take_lock(directory->lock_fd);
+		return directory->lock_fd;
+	r = take_lock(directory->lock_fd);
+	if (r < 0)
+		return r;
+	/* Only for others: without space for it, the spool is ours all the same. */
+	if (directory_note_seq(directory, directory_noted_seq(directory)) >= 0)
+		owner_note(directory->lock_fd, NOTE_LINE);
+	return 0;
 }
 
 /* Whether the file "lock" is one of ours: it is empty, or begins with the note. One that cannot be

@@ -1,4 +1,7 @@
 /*
+ * The owner writes into the lock file who it is. That is for people: a process that died leaves the
+ * same words, and only the lock tells whether they are true.
+ *
  * Nothing asks for a flock(2) without trying to take it. The kernel lists them in /proc/locks, with
  * the inode of each: where the lock is listed, that is the answer, and nobody notices the question.
  *
@@ -8,16 +11,23 @@
  */
 #include "spool/owner.h"
 
+#include "base/clock.h"
+#include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
+
+#define TEXT_SIZE 160
 
 /* "7: FLOCK  ADVISORY  WRITE 1234 fe:00:4711 0 EOF"; of one that waits, an arrow follows the
  * number.
@@ -59,6 +69,45 @@ static bool is_taken(int fd)
 	return false;
 }
 
+int owner_note(int lock_fd, uint64_t at)
+{
+	char host[OWNER_HOST_SIZE] = "", text[TEXT_SIZE];
+	int size, r;
+
+	gethostname(host, sizeof(host) - 1);
+	size = snprintf(text, sizeof(text), "owner %d %" PRIu64 " %s\n", (int)getpid(),
+			clock_realtime_ns() / NS_PER_S, host);
+	r = io_pwrite_all(lock_fd, text, (size_t)size, (off_t)at);
+	if (r < 0)
+		return r;
+	return ftruncate(lock_fd, (off_t)at + size) < 0 ? -errno : 0;
+}
+
+/* Whatever stands in the file may end up on a terminal. */
+static bool is_plain(const char *text)
+{
+	while (isgraph((unsigned char)*text))
+		text++;
+	return !*text;
+}
+
+static void read_note(int fd, struct owner *owner)
+{
+	char text[TEXT_SIZE + 1] = "", host[OWNER_HOST_SIZE];
+	int pid;
+	uint64_t since;
+
+	/* The line behind the first one. */
+	if (io_pread_all(fd, text, sizeof(text) - 1, 0) <= 0 ||
+	    sscanf(text, "%*[^\n]\nowner %d %" SCNu64 " %64s", &pid, &since, host) != 3)
+		return;
+	if (owner->pid == 0)
+		owner->pid = pid;
+	owner->since_s = since;
+	if (is_plain(host))
+		snprintf(owner->host, sizeof(owner->host), "%s", host);
+}
+
 int owner_probe(int dir_fd, struct owner *ret_owner)
 {
 	CLEANUP_FD int fd =
@@ -72,6 +121,8 @@ int owner_probe(int dir_fd, struct owner *ret_owner)
 		return -errno;
 	if (fd >= 0)
 		owner.alive = is_listed(&status, &owner.pid) || is_taken(fd);
+	if (owner.alive)
+		read_note(fd, &owner);
 	*ret_owner = owner;
 	return 0;
 }

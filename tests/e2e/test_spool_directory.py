@@ -66,7 +66,7 @@ def test_it_has_one_owner_at_a_time(weir, serve, place):
     while not (spool / "lock").exists() or not busy.connections:
         assert owner.running
     intruder = serve(sending(text("two")))
-    weir.captured(intruder.url)[0].expect(5, str(spool), "another")
+    weir.captured(intruder.url)[0].expect(5, str(spool), f"process {owner.pid} on ", "since 20")
     assert not intruder.connections, "it must not connect without a spool"
     owner.signal()
     owner.wait().expect(0)

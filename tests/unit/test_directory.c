@@ -5,8 +5,10 @@
 
 #include "base/crc32c.h"
 #include "spool/directory.h"
+#include "spool/owner.h"
 
 #include <limits.h>
+#include <time.h>
 
 #define DIRECTORY CLEANUP(directory_done) struct spool_directory
 
@@ -46,7 +48,7 @@ static void test_a_directory_that_is_missing_is_made(void **state)
 	assert_string_equal(directory.path, in_scratch("new"));
 	assert_int_equal(stat(directory.path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0700);
-	assert_int_equal(size_at(directory.fd, FORMAT_LOCK_NAME), 0);
+	assert_int_equal(directory_noted_seq(&directory), 0);
 	assert_true(fcntl(directory.fd, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(directory.lock_fd, F_GETFD) & FD_CLOEXEC);
 }
@@ -116,14 +118,75 @@ static void test_what_is_no_directory(void **state)
 	assert_int_equal(directory_open(&directory, in_scratch("a/b")), -ENOENT);
 }
 
-static void test_a_lock_that_is_a_link_is_not_followed(void **state)
+/* A link, a pipe or a directory in the place of the lock: neither followed nor waited for. */
+static void test_a_lock_that_is_no_file(void **state)
 {
+	CLEANUP_FD int dir_fd = open_dir(scratch);
+
+	(void)state;
+	for (int kind = 0; kind < 3; kind++) {
+		DIRECTORY directory;
+
+		directory_init(&directory);
+		if (kind == 0)
+			assert_int_equal(symlinkat("target", dir_fd, FORMAT_LOCK_NAME), 0);
+		else if (kind == 1)
+			assert_int_equal(mkfifoat(dir_fd, FORMAT_LOCK_NAME, 0600), 0);
+		else
+			assert_int_equal(mkdirat(dir_fd, FORMAT_LOCK_NAME, 0700), 0);
+		assert_int_equal(directory_open(&directory, scratch), -EMEDIUMTYPE);
+		assert_int_equal(count_entries(scratch), 1);
+		empty_scratch();
+	}
+}
+
+static void test_the_owner_is_noted(void **state)
+{
+	char host[OWNER_HOST_SIZE] = "";
+	struct owner owner;
 	DIRECTORY directory;
 
 	(void)state;
+	gethostname(host, sizeof(host) - 1);
 	directory_init(&directory);
-	assert_int_equal(symlink("/dev/null", in_scratch(FORMAT_LOCK_NAME)), 0);
-	assert_int_equal(directory_open(&directory, scratch), -ELOOP);
+	assert_int_equal(directory_open(&directory, scratch), 0);
+	assert_int_equal(directory_note_seq(&directory, UINT64_C(18446744073709551615)), 0);
+	assert_int_equal(directory_noted_seq(&directory), UINT64_C(18446744073709551615));
+	assert_int_equal(owner_probe(directory.fd, &owner), 0);
+	assert_true(owner.alive);
+	assert_int_equal(owner.pid, getpid());
+	assert_string_equal(owner.host, host);
+	assert_true(owner.since_s > 1700000000 && owner.since_s <= (uint64_t)time(NULL));
+}
+
+/* What a dead owner has left says nothing, and what somebody else has written there does no harm.
+ */
+static void test_notes_that_mean_nothing(void **state)
+{
+	static const char *const notes[] = {
+		"",
+		"next 00000000000000000007\n",
+		"next 00000000000000000007\nowner x y z\n",
+		"owner 1 2 3",
+		"next 00000000000000000007\nowner 4294967297 1 here\n\n\n",
+	};
+	CLEANUP_FD int dir_fd = open_dir(scratch);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
+		struct owner owner;
+		DIRECTORY directory;
+
+		put_file(dir_fd, FORMAT_LOCK_NAME, notes[i], strlen(notes[i]));
+		assert_int_equal(owner_probe(dir_fd, &owner), 0);
+		assert_false(owner.alive);
+		assert_int_equal(owner.pid, 0);
+		directory_init(&directory);
+		assert_int_equal(directory_open(&directory, scratch), 0);
+		assert_int_equal(directory_noted_seq(&directory), notes[i][0] == 'n' ? 7 : 0);
+		assert_int_equal(owner_probe(dir_fd, &owner), 0);
+		assert_int_equal(owner.pid, getpid());
+	}
 }
 
 static void test_one_owner_at_a_time(void **state)
@@ -358,7 +421,9 @@ int main(void)
 		TEST_IN_SCRATCH(test_directories_that_are_taken),
 		TEST_IN_SCRATCH(test_directories_of_others_are_left_alone),
 		TEST_IN_SCRATCH(test_what_is_no_directory),
-		TEST_IN_SCRATCH(test_a_lock_that_is_a_link_is_not_followed),
+		TEST_IN_SCRATCH(test_a_lock_that_is_no_file),
+		TEST_IN_SCRATCH(test_the_owner_is_noted),
+		TEST_IN_SCRATCH(test_notes_that_mean_nothing),
 		TEST_IN_SCRATCH(test_one_owner_at_a_time),
 		TEST_IN_SCRATCH(test_one_of_our_own),
 		TEST_IN_SCRATCH(test_the_next_number_is_noted),
