@@ -35,7 +35,7 @@ static int on_progress(void *data)
 	if (r < 0)
 		return r;
 	events_finish_when_idle(capture);
-	return inflow_resume(capture);
+	return pressure_relieve(capture);
 }
 
 static int on_timer(void *data)
