@@ -250,7 +250,8 @@ struct weir_capture_options {
 
 	enum weir_on_full on_full; /* what is done at it, or when the disk is full (block) */
 
-	/* A sync that fails ends the capture: WEIR_STORAGE. The spool must be on a disk. */
+	/* A thread of the library does it, in which all signals are blocked. When it fails, the
+	 * capture ends: WEIR_STORAGE. The spool must be on a disk. */
 	enum weir_sync sync;
 	uint64_t sync_interval_ns; /* 1 s */
 	uint64_t sync_bytes;	   /* of payload (64 MiB) */
