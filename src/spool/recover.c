@@ -115,6 +115,12 @@ int recover_mend(const struct recovery *recovery, uint64_t first_seq, uint64_t e
 	};
 
 	news.error = mend_segment(&options, &report);
+	if (news.error == -EBADMSG) {
+		struct listing_entry entry = {.first_seq = first_seq};
+		int r = recover_put_aside(recovery, &entry);
+
+		return r < 0 ? r : RECOVER_ASIDE;
+	}
 	if (news.error >= 0) {
 		news.kind = RECOVER_MENDED;
 		news.records = report.damaged + report.missing;

@@ -37,7 +37,9 @@ int recover_segment(const struct recovery *recovery, struct listing_entry *entry
 /* Puts a segment aside, whatever it is, and deletes of it what is empty. */
 int recover_put_aside(const struct recovery *recovery, struct listing_entry *entry);
 
-/* Mends a sealed segment that is damaged, and tells. See mend_segment(). */
+/* Mends a sealed segment that is damaged, and tells. One of which nothing at all is whole is put
+ * aside: then the result is RECOVER_ASIDE, and there is no such segment any more. Errors: see
+ * mend_segment(). */
 int recover_mend(const struct recovery *recovery, uint64_t first_seq, uint64_t end_seq);
 
 #endif

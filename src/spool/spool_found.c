@@ -188,6 +188,11 @@ int spool_check(struct spool *spool, struct segment *segment)
 	mended = recover_mend(&mending, segment->first_seq, end_seq(spool));
 	if (mended < 0)
 		return r;
+	if (mended == RECOVER_ASIDE) {
+		segment->records = segment->messages = segment->bytes = 0;
+		segment->disk_bytes = 0; /* the files stay, and count */
+		return 0;
+	}
 	/* The damaged files stay, and count. */
 	r = directory_measure(&spool->directory, segment);
 	if (r < 0)

@@ -352,6 +352,31 @@ static void test_what_was_left_comes_out_first(void **state)
 	assert_on_disk(13, small_sizes);
 }
 
+/* As a loss of power leaves it: the sizes are there, and nothing of what was written. */
+static void test_a_segment_of_nothing_but_zeros_is_put_aside(void **state)
+{
+	struct spool_options options = {.segment_messages = 4};
+	struct source source = {.size_of = small_sizes};
+	uint8_t zeros[FORMAT_HEADER_SIZE + 4 * FORMAT_ENTRY_SIZE] = {0};
+	SPOOL *spool = open_spool(&options);
+	struct segment *segment;
+
+	(void)state;
+	send_until(spool, &source, 4);
+	spool_free(TAKE_PTR(spool));
+	spool = open_spool(&options);
+	put_segment_file(spool_dir_fd(spool), 0, FORMAT_INDEX_SUFFIX, zeros, sizeof(zeros));
+	segment = spool_take(spool);
+	assert_int_equal(spool_check(spool, segment), 0);
+	assert_int_equal(segment->messages, 0);
+	assert_int_equal(spool_ack(spool, segment), 0);
+	assert_int_equal(size_of_file(spool_dir_fd(spool), 0, FORMAT_INDEX_SUFFIX), -1);
+	assert_int_equal(size_at(spool_dir_fd(spool), "00000000000000000000.index.aside1"),
+			 sizeof(zeros));
+	assert_true(size_at(spool_dir_fd(spool), "00000000000000000000.data.aside1") > 0);
+	assert_true(spool_counters(spool).held_bytes > 0);
+}
+
 /* Also when the segment that was open is acknowledged, and the process dies before it seals. */
 static void test_numbers_go_on_after_two_crashes(void **state)
 {
@@ -446,6 +471,7 @@ int main(void)
 		TEST_IN_SCRATCH(test_how_far_the_open_segment_is_captured),
 		TEST_IN_SCRATCH(test_after_a_crash_everything_committed_is_there),
 		TEST_IN_SCRATCH(test_what_was_left_comes_out_first),
+		TEST_IN_SCRATCH(test_a_segment_of_nothing_but_zeros_is_put_aside),
 		TEST_IN_SCRATCH(test_numbers_go_on_after_two_crashes),
 		TEST_IN_SCRATCH(test_only_one_owner),
 		TEST_IN_SCRATCH(test_a_spool_of_our_own_goes_when_it_is_empty),
