@@ -16,6 +16,7 @@ static const struct {
 	{"capture", command_capture, "save a WebSocket stream in temporary files and process it"},
 	{"cat", command_cat, "print what a spool holds"},
 	{"feed", command_feed, "serve a stream of made-up trades to try things with"},
+	{"ls", command_ls, "show which spools there are, or what is in one"},
 	{"temp", command_temp, "temporary files for shell scripts"},
 };
 
@@ -56,7 +57,7 @@ int main(int argc, char **argv)
 {
 	fill_standard_descriptors();
 	if (argc < 2) {
-		say_error("which command? There are capture, cat, feed and temp");
+		say_error("which command? There are capture, cat, feed, ls and temp");
 		say_hint("see weir --help");
 		return WEIR_USAGE;
 	}

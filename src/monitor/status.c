@@ -2,9 +2,9 @@
 #include "monitor/status.h"
 
 #include "base/clock.h"
+#include "base/json_text.h"
 #include "base/macro.h"
 #include "base/units.h"
-#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -33,6 +33,12 @@ static const char *phase(const struct weir_stats *stats, size_t sources, char to
 		return "";
 	snprintf(to, PHASE_SIZE, "  %zu of %zu connected", stats->connected, sources);
 	return to;
+}
+
+/* Behind a noun of which there are so many. */
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
 }
 
 /* Behind the messages: how many of them are durable, if that is counted. */
@@ -74,11 +80,11 @@ const char *status_line(char *to, size_t columns, const struct weir_stats *stats
 	char line[LINE_SIZE];
 
 	snprintf(line, sizeof(line),
-		 "%s%s  %s messages%s  %s  %s/s  %s/s  backlog %" PRIu64
+		 "%s%s  %s message%s%s  %s  %s/s  %s/s  backlog %" PRIu64
 		 "  disk %s held, %s free  memory %s",
 		 units_format_time(stats->elapsed_ns, time), phase(stats, sources, doing),
-		 units_format_count(stats->messages, count), durable(stats, safe),
-		 units_format_size(stats->bytes, bytes),
+		 units_format_count(stats->messages, count), plural(stats->messages),
+		 durable(stats, safe), units_format_size(stats->bytes, bytes),
 		 units_format_count(per_second(stats->messages - since->messages, ns), rate),
 		 units_format_size(per_second(stats->bytes - since->bytes, ns), byte_rate),
 		 stats->backlog_segments, units_format_size(stats->disk_bytes, held),
@@ -91,11 +97,13 @@ void status_summary(FILE *to, const struct weir_stats *stats)
 {
 	char a[UNITS_TEXT_SIZE], b[UNITS_TEXT_SIZE], c[UNITS_TEXT_SIZE];
 
-	fprintf(to, "captured   %s messages, %s, in %s\n", units_format_count(stats->messages, a),
-		units_format_size(stats->bytes, b), units_format_time(stats->elapsed_ns, c));
+	fprintf(to, "captured   %s message%s, %s, in %s\n", units_format_count(stats->messages, a),
+		plural(stats->messages), units_format_size(stats->bytes, b),
+		units_format_time(stats->elapsed_ns, c));
 	if (stats->synced)
-		fprintf(to, "durable    %s messages, %s\n",
+		fprintf(to, "durable    %s message%s, %s\n",
 			units_format_count(stats->durable_messages, a),
+			plural(stats->durable_messages),
 			units_format_size(stats->durable_bytes, b));
 	fprintf(to, "rates      %s messages/s, %s/s\n",
 		units_format_count(per_second(stats->messages, stats->elapsed_ns), a),
@@ -110,13 +118,15 @@ void status_summary(FILE *to, const struct weir_stats *stats)
 	fprintf(to, "memory     %s at the peak\n",
 		units_format_size(memory_read().peak_rss_bytes, a));
 	if (stats->connections > 1 || stats->failures > 0)
-		fprintf(to, "connected  %" PRIu64 " times, %" PRIu64 " attempts failed\n",
-			stats->connections, stats->failures);
+		fprintf(to, "connected  %" PRIu64 " time%s, %" PRIu64 " attempt%s failed\n",
+			stats->connections, plural(stats->connections), stats->failures,
+			plural(stats->failures));
 	if (stats->duplicates > 0)
 		fprintf(to, "duplicates %s dropped\n", units_format_count(stats->duplicates, a));
 	if (stats->gaps > 0)
-		fprintf(to, "gaps       %s, in which %s numbers are missing\n",
-			units_format_count(stats->gaps, a), units_format_count(stats->missing, b));
+		fprintf(to, "gaps       %s, in which %s number%s missing\n",
+			units_format_count(stats->gaps, a), units_format_count(stats->missing, b),
+			stats->missing == 1 ? " is" : "s are");
 	if (stats->close_code)
 		fprintf(to, "close      the server's code was %u\n", stats->close_code);
 	if (stats->cut_bytes)
@@ -129,27 +139,11 @@ static void put_number(FILE *to, const char *name, uint64_t value)
 	fprintf(to, "\"%s\":%" PRIu64 ",", name, value);
 }
 
-/* A path may hold any bytes, JSON may not: what is no UTF-8 becomes U+FFFD. */
 static void put_text(FILE *to, const char *name, const char *text, const char *behind)
 {
-	const uint8_t *at = (const uint8_t *)text;
-	size_t size;
-
-	fprintf(to, "\"%s\":\"", name);
-	for (size_t left = strlen(text); left > 0; at += size, left -= size) {
-		size_t whole = utf8_character(at, left);
-
-		size = MAX(whole, (size_t)1);
-		if (whole == 0)
-			fputs("\\ufffd", to);
-		else if (*at == '"' || *at == '\\')
-			fprintf(to, "\\%c", *at);
-		else if (*at < ' ')
-			fprintf(to, "\\u%04x", *at);
-		else
-			fwrite(at, 1, whole, to);
-	}
-	fprintf(to, "\"%s", behind);
+	fprintf(to, "\"%s\":", name);
+	json_text_write(to, text);
+	fputs(behind, to);
 }
 
 void status_json(FILE *to, const struct weir_stats *stats, const struct status_names *names)

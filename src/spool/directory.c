@@ -85,16 +85,31 @@ static int lock(struct spool_directory *directory)
 	return 0;
 }
 
+static ssize_t read_lock(int dir_fd, char text[NOTE_SIZE])
+{
+	CLEANUP_FD int fd =
+		openat(dir_fd, FORMAT_LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	return fd < 0 ? -errno : io_pread_all(fd, text, NOTE_SIZE - 1, 0);
+}
+
 /* Whether the file "lock" is one of ours: it is empty, or begins with the note. One that cannot be
  * read is for lock() to tell. */
 static bool has_own_lock(const struct spool_directory *directory)
 {
 	char text[NOTE_SIZE] = "";
-	CLEANUP_FD int fd = openat(directory->fd, FORMAT_LOCK_NAME,
-				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	ssize_t n = fd < 0 ? -errno : io_pread_all(fd, text, sizeof(text) - 1, 0);
+	ssize_t n = read_lock(directory->fd, text);
 
 	return n <= 0 || strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) == 0;
+}
+
+bool directory_is_spool(int dir_fd, const struct listing *listing)
+{
+	char text[NOTE_SIZE] = "";
+
+	if (listing->count > 0 || !listing->has_lock)
+		return listing->count > 0;
+	return read_lock(dir_fd, text) > 0 && strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) == 0;
 }
 
 /* A directory that is neither empty nor a spool is somebody else's. */

@@ -2,6 +2,7 @@
 #ifndef WEIR_SPOOL_DIRECTORY_H
 #define WEIR_SPOOL_DIRECTORY_H
 
+#include "spool/listing.h"
 #include "spool/segment.h"
 
 struct spool_directory {
@@ -26,6 +27,10 @@ int directory_make(struct spool_directory *directory, const char *dir, const cha
  * file without one can be made there, and opened again. Errors: those of tempfile_open_anonymous()
  * and tempfile_reopen(). */
 int directory_borrow(struct spool_directory *directory, const char *dir);
+
+/* Whether somebody who only looks may take it for a spool: its lock has our note in it, or there
+ * are segments. An empty directory is none. */
+bool directory_is_spool(int dir_fd, const struct listing *listing);
 
 /* Removes the lock file and the directory, which must be empty otherwise. */
 int directory_remove(struct spool_directory *directory);

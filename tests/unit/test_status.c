@@ -165,6 +165,32 @@ static char *printed(void (*print)(FILE *, const struct weir_stats *),
 	return TAKE_PTR(memory_text);
 }
 
+static void test_one_of_each(void **state)
+{
+	const struct weir_stats one = {
+		.messages = 1,
+		.synced = true,
+		.durable_messages = 1,
+		.connections = 1,
+		.failures = 1,
+		.gaps = 1,
+		.missing = 1,
+		.connected = 1,
+	};
+	char text[4096] = "", line[256];
+	FILE *to = fmemopen(text, sizeof(text), "w");
+
+	(void)state;
+	status_summary(to, &one);
+	fclose(to);
+	assert_non_null(strstr(text, "captured   1 message, "));
+	assert_non_null(strstr(text, "durable    1 message, "));
+	assert_non_null(strstr(text, "1 time, 1 attempt failed\n"));
+	assert_non_null(strstr(text, "in which 1 number is missing\n"));
+	status_line(line, sizeof(line) - 1, &one, &(struct status_mark){0}, 1, 0);
+	assert_non_null(strstr(line, "1 message  "));
+}
+
 static void test_a_summary(void **state)
 {
 	CLEANUP_FREE char *text = printed(status_summary, &usual);
@@ -268,6 +294,7 @@ static void test_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_of_each),
 		cmocka_unit_test(test_a_line),
 		cmocka_unit_test(test_a_line_with_what_is_durable),
 		cmocka_unit_test(test_the_phases_of_a_line),

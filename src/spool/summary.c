@@ -1,0 +1,182 @@
+/*
+ * An index has entries of fixed size: its size says how many there are, and the first and the last
+ * of them say from when to when. They are not checked here, which would take the payloads; but what
+ * the last one says of the data must fit to the size of that.
+ */
+#include "spool/summary.h"
+
+#include "base/macro.h"
+#include "spool/format.h"
+#include "spool/input.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static const char *const suffixes[] = {
+	FORMAT_DATA_SUFFIX,   FORMAT_INDEX_SUFFIX,    FORMAT_OPEN_SUFFIX,
+	FORMAT_PACKED_SUFFIX, FORMAT_DATA_CUT_SUFFIX, FORMAT_INDEX_CUT_SUFFIX,
+};
+
+static uint64_t disk_bytes_of(int dir_fd, const char *name)
+{
+	struct stat status;
+
+	if (fstatat(dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return (uint64_t)status.st_blocks * 512;
+}
+
+static int open_files(int dir_fd, uint64_t seq, const char *index_suffix, struct input *index,
+		      struct input *data)
+{
+	int r = input_open(index, dir_fd, seq, index_suffix);
+
+	if (r >= 0)
+		r = input_open(data, dir_fd, seq, FORMAT_DATA_SUFFIX);
+	if (r < 0)
+		input_done(index);
+	return r;
+}
+
+/* Since the listing was made, the segment may have been sealed, and compressed. */
+static int open_inputs(int dir_fd, uint64_t seq, struct input *index, struct input *data,
+		       enum summary_state *ret_state)
+{
+	int r = open_files(dir_fd, seq, FORMAT_OPEN_SUFFIX, index, data);
+
+	*ret_state = SUMMARY_OPEN;
+	if (r != -ENOENT)
+		return r;
+	*ret_state = SUMMARY_SEALED;
+	r = open_files(dir_fd, seq, FORMAT_INDEX_SUFFIX, index, data);
+	if (r != -ENOENT)
+		return r;
+	*ret_state = SUMMARY_COMPRESSED;
+	r = input_open_packed(index, dir_fd, seq, FORMAT_INDEX_SUFFIX);
+	return r < 0 ? r : input_open_packed(data, dir_fd, seq, FORMAT_DATA_SUFFIX);
+}
+
+static int read_entry(struct input *index, uint64_t number, struct format_entry *ret_entry)
+{
+	uint8_t stored[FORMAT_ENTRY_SIZE];
+	uint64_t at = FORMAT_HEADER_SIZE + number * FORMAT_ENTRY_SIZE;
+
+	if (input_read(index, at, stored, sizeof(stored)) < (ssize_t)sizeof(stored))
+		return -EBADMSG;
+	format_read_entry(stored, ret_entry);
+	return 0;
+}
+
+static int check_header(struct input *index, uint64_t first_seq)
+{
+	uint8_t stored[FORMAT_HEADER_SIZE];
+	struct format_header header;
+
+	if (input_read(index, 0, stored, sizeof(stored)) < (ssize_t)sizeof(stored))
+		return -EBADMSG;
+	switch (format_read_header(stored, &header)) {
+	case 0:
+		return header.first_seq == first_seq ? 0 : -EBADMSG;
+	case FORMAT_UNKNOWN:
+		return -EPROTO;
+	default:
+		return -EBADMSG;
+	}
+}
+
+/* 0: what there is fits together. */
+static int look_inside(struct input *index, struct input *data, bool sealed,
+		       struct summary_segment *segment)
+{
+	struct format_entry first, last;
+	uint64_t index_size, data_size, end;
+	int r;
+
+	if (input_size(index, &index_size) < 0 || input_size(data, &data_size) < 0)
+		return -EBADMSG;
+	if (!sealed && index_size < FORMAT_HEADER_SIZE)
+		return 0; /* just begun */
+	r = check_header(index, segment->first_seq);
+	if (r < 0)
+		return r;
+	segment->records = (index_size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
+	if (segment->records == 0)
+		return sealed ? -EBADMSG : 0;
+	if (read_entry(index, 0, &first) < 0 || read_entry(index, segment->records - 1, &last) < 0)
+		return -EBADMSG;
+	segment->first_ns = first.time_ns;
+	segment->last_ns = last.time_ns;
+	end = last.offset + format_data_size(&last);
+	segment->data_bytes = MIN(end, data_size);
+	if (sealed &&
+	    (end != data_size || (index_size - FORMAT_HEADER_SIZE) % FORMAT_ENTRY_SIZE != 0))
+		return -EBADMSG;
+	return 0;
+}
+
+void summary_read_segment(int dir_fd, const struct listing_entry *entry,
+			  struct summary_segment *ret_segment)
+{
+	CLEANUP(input_done) struct input index = {.fd = -1};
+	CLEANUP(input_done) struct input data = {.fd = -1};
+	struct summary_segment segment = {.first_seq = entry->first_seq};
+	char name[FORMAT_NAME_SIZE];
+	int r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
+		segment.disk_bytes +=
+			disk_bytes_of(dir_fd, format_name(name, entry->first_seq, suffixes[i]));
+	r = entry->odd ? -ENOENT
+		       : open_inputs(dir_fd, entry->first_seq, &index, &data, &segment.state);
+	if (r >= 0)
+		r = look_inside(&index, &data, segment.state != SUMMARY_OPEN, &segment);
+	if (r == -ENOENT)
+		segment.state = SUMMARY_INCOMPLETE;
+	else if (r == -EPROTO)
+		segment.state = SUMMARY_UNKNOWN;
+	else if (r < 0)
+		segment.state = SUMMARY_DAMAGED;
+	*ret_segment = segment;
+}
+
+void summary_add(struct summary *summary, const struct listing_entry *entry,
+		 const struct summary_segment *segment)
+{
+	if (summary->first_ns == 0)
+		summary->first_ns = segment->first_ns;
+	if (segment->last_ns > 0)
+		summary->last_ns = segment->last_ns;
+	summary->segments += !summary_is_gone(segment) && listing_is_segment(entry);
+	summary->records += segment->records;
+	summary->data_bytes += segment->data_bytes;
+	summary->damaged += segment->state == SUMMARY_DAMAGED ||
+			    (segment->state == SUMMARY_INCOMPLETE && !summary_is_gone(segment));
+	summary->cuts += entry->cut;
+}
+
+static void close_dirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+int summary_disk_bytes(int dir_fd, uint64_t *ret_bytes)
+{
+	CLEANUP_FD int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *found;
+	uint64_t bytes = 0;
+
+	if (!dir)
+		return -errno;
+	take_fd(&fd);
+	while ((errno = 0, found = readdir(dir)))
+		if (found->d_name[0] != '.')
+			bytes += disk_bytes_of(dir_fd, found->d_name);
+	if (errno != 0)
+		return -errno;
+	*ret_bytes = bytes;
+	return 0;
+}
