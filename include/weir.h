@@ -119,6 +119,9 @@ struct weir_stats {
 	uint64_t disk_peak_bytes;  /* the most it ever held */
 	uint64_t cut_bytes;	   /* of messages that the ends of connections tore off */
 	uint16_t close_code;	   /* the server's; 0: none, 1005: a Close without a code */
+	uint64_t dropped_messages; /* for want of room, see enum weir_on_full, */
+	uint64_t dropped_bytes;	   /* and their payloads */
+	uint64_t lost_events;	   /* events that are not in the spool for want of room */
 	uint64_t duplicates;	   /* messages that were dropped as such */
 	uint64_t gaps, missing;	   /* holes in the numbers, and how many are missing in all */
 	uint64_t connections;	   /* that were opened */
@@ -132,11 +135,16 @@ struct weir_stats {
 	enum weir_end end;
 };
 
-/* What is done where there is no room: at disk_max, or when the disk, or a quota, is full. */
+/* What is done where there is no room: at disk_max or min_free, or when the disk, or a quota, is
+ * full. */
 enum weir_on_full {
 	WEIR_FULL_BLOCK, /* nothing is read until there is, and the server has to wait. At disk_max
 			    with nothing being processed, the capture ends: WEIR_STORAGE */
-	WEIR_FULL_STOP,	 /* the capture ends: WEIR_STORAGE; what was captured is handed on */
+	WEIR_FULL_DROP_OLDEST, /* the oldest sealed segments that are not being processed go, also
+				  those that were kept; if there is none, as above */
+	WEIR_FULL_DROP_NEWEST, /* messages that come are dropped, until there is room. Both kinds of
+				  drops are gap events in the spool, and counted */
+	WEIR_FULL_STOP,	       /* the capture ends: WEIR_STORAGE; what was captured is handed on */
 };
 
 /* For options of a limit or a time: none, where 0 is a default. */
@@ -248,7 +256,8 @@ struct weir_capture_options {
 	uint64_t segment_age_ns;   /* or at this age (no limit) */
 	uint64_t disk_max;	   /* disk space of all segments (no limit); at it, reading stops */
 
-	enum weir_on_full on_full; /* what is done at it, or when the disk is full (block) */
+	uint64_t min_free;	   /* of the disk, stays free (0) */
+	enum weir_on_full on_full; /* what is done at these, or when the disk is full (block) */
 
 	/* A thread of the library does it, in which all signals are blocked. When it fails, the
 	 * capture ends: WEIR_STORAGE. The spool must be on a disk. */

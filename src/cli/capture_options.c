@@ -52,8 +52,10 @@ static void add_spool(struct table *table, struct capture_options *options)
 		 "or with so many messages (0: no limit)"},
 		{"disk-max", ARGUMENT_SIZE, &c->disk_max, "SIZE",
 		 "stop reading while the spool holds this much (0: no limit)"},
+		{"min-free", ARGUMENT_SIZE, &c->min_free, "SIZE",
+		 "or while no more than this is free on the disk (0)"},
 		{"on-full", ARGUMENT_TEXT, &options->on_full_name, "WHAT",
-		 "at it, or on a full disk: block or stop (block)"},
+		 "at it, or on a full disk: block, drop-oldest, drop-newest, stop (block)"},
 		{"sync", ARGUMENT_TEXT, &options->sync_text, "WHEN",
 		 "make it safe from power cuts: none, interval[=TIME], bytes=SIZE, seal, every"},
 		{"messages", ARGUMENT_COUNT, &c->messages_max, "N", "end after N messages"},
@@ -249,6 +251,8 @@ static int choose_on_full(struct capture_options *options)
 {
 	static const char *const names[] = {
 		[WEIR_FULL_BLOCK] = "block",
+		[WEIR_FULL_DROP_OLDEST] = "drop-oldest",
+		[WEIR_FULL_DROP_NEWEST] = "drop-newest",
 		[WEIR_FULL_STOP] = "stop",
 	};
 	const char *name = options->on_full_name;
@@ -259,7 +263,7 @@ static int choose_on_full(struct capture_options *options)
 			return 0;
 		}
 	}
-	say_error("--on-full takes block or stop, not \"%s\"", name);
+	say_error("--on-full takes block, drop-oldest, drop-newest or stop, not \"%s\"", name);
 	return WEIR_USAGE;
 }
 

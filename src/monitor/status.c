@@ -121,6 +121,15 @@ void status_summary(FILE *to, const struct weir_stats *stats)
 		fprintf(to, "connected  %" PRIu64 " time%s, %" PRIu64 " attempt%s failed\n",
 			stats->connections, plural(stats->connections), stats->failures,
 			plural(stats->failures));
+		fprintf(to, "connected  %" PRIu64 " times, %" PRIu64 " attempts failed\n",
+			stats->connections, stats->failures);
+	if (stats->dropped_messages > 0)
+		fprintf(to, "dropped    %s messages, %s, for want of room\n",
+			units_format_count(stats->dropped_messages, a),
+			units_format_size(stats->dropped_bytes, b));
+	if (stats->lost_events > 0)
+		fprintf(to, "events     %s are not on record for want of room\n",
+			units_format_count(stats->lost_events, a));
 	if (stats->duplicates > 0)
 		fprintf(to, "duplicates %s dropped\n", units_format_count(stats->duplicates, a));
 	if (stats->gaps > 0)
@@ -160,6 +169,9 @@ void status_json(FILE *to, const struct weir_stats *stats, const struct status_n
 	put_number(to, "peak_rss_bytes", memory_read().peak_rss_bytes);
 	put_number(to, "connections", stats->connections);
 	put_number(to, "failures", stats->failures);
+	put_number(to, "dropped_messages", stats->dropped_messages);
+	put_number(to, "dropped_bytes", stats->dropped_bytes);
+	put_number(to, "lost_events", stats->lost_events);
 	put_number(to, "duplicates", stats->duplicates);
 	put_number(to, "gaps", stats->gaps);
 	put_number(to, "missing", stats->missing);

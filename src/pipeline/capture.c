@@ -40,6 +40,8 @@ static int set_up(struct weir_capture *capture)
 		.segment_bytes = capture->options.segment_bytes,
 		.segment_messages = capture->options.segment_messages,
 		.disk_max = capture->options.disk_max,
+		.min_free = capture->options.min_free,
+		.may_drop = capture->options.on_full == WEIR_FULL_DROP_OLDEST,
 		.sync = spool_sync_of[capture->options.sync],
 		.sync_bytes = capture->options.sync_bytes,
 		.take_early = capture->options.to == WEIR_TO_STREAM,
@@ -177,6 +179,9 @@ struct weir_stats weir_capture_stats(const struct weir_capture *capture)
 	stats.acked = counters.acked;
 	stats.kept = counters.kept;
 	stats.backlog_segments = counters.backlog;
+	stats.dropped_messages = counters.dropped_messages;
+	stats.dropped_bytes = counters.dropped_bytes;
+	stats.lost_events = counters.lost_events;
 	stats.disk_bytes = counters.held_bytes;
 	stats.disk_peak_bytes = counters.peak_bytes;
 	stats.synced = capture->options.sync != WEIR_SYNC_NONE;

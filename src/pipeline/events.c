@@ -44,9 +44,11 @@ int events_ran_dry(struct weir_capture *capture)
 {
 	int r;
 
-	if (capture->phase == RUNNING && pressure_is_on(capture))
+	if (capture->phase == RUNNING && pressure_stalls(capture))
 		return pressure_begin(capture); /* what came last is still to be written */
 	r = pressure_end(capture);
+	if (r >= 0)
+		r = spool_record_loss(capture->spool);
 	if (r >= 0)
 		r = spool_seal(capture->spool);
 	if (r >= 0)

@@ -348,16 +348,25 @@ void fault_set_spool(struct fault *fault, const struct weir_capture_options *opt
 			  advice(error));
 }
 
-void fault_set_full(struct fault *fault, const char *path, int error, const char *meaning)
+/* What is missing, and what helps. */
+static const struct {
+	const char *what, *advice;
+} lacks[] = {
+	[SPOOL_LACKS_NOTHING] = {"no space is left on the disk", "free some space"},
+	[SPOOL_LACKS_CAP] = {"--disk-max is reached", "raise --disk-max, or process what is there"},
+	[SPOOL_LACKS_DISK] = {"no space is left on the disk",
+			      "free some, or choose another disk with --dir or --spool"},
+	[SPOOL_LACKS_QUOTA] = {"the disk quota is used up",
+			       "free some space, or choose another disk with --dir or --spool"},
+	[SPOOL_LACKS_FREE] = {"no more than --min-free is left on the disk",
+			      "free some space, or lower --min-free"},
+};
+
+void fault_set_full(struct fault *fault, const char *path, enum spool_lack lack,
+		    const char *meaning)
 {
-	if (error == 0)
-		return fault_set(fault, WEIR_STORAGE,
-				 "the spool %s is at its --disk-max, and %s; raise --disk-max, or "
-				 "process what is there",
-				 path, meaning);
-	fault_set(fault, WEIR_STORAGE, "%s for the spool %s, and %s%s",
-		  error == -EDQUOT ? "the disk quota is used up" : "no space is left on the disk",
-		  path, meaning, advice(error));
+	fault_set(fault, WEIR_STORAGE, "%s for the spool %s, and %s; %s", lacks[lack].what, path,
+		  meaning, lacks[lack].advice);
 }
 
 void fault_set_storage(struct fault *fault, const struct weir_capture_options *options,

@@ -3,6 +3,7 @@
 #define WEIR_PIPELINE_FAULT_H
 
 #include "spool/recover.h"
+#include "spool/spool.h"
 #include "websocket/client.h"
 
 #include <limits.h>
@@ -35,9 +36,9 @@ void fault_set_spool(struct fault *fault, const struct weir_capture_options *opt
 /* Notes that a sync of the spool at `path` failed; records in front of `end_seq` are durable. */
 void fault_set_sync(struct fault *fault, const char *path, int error, uint64_t end_seq);
 
-/* Notes that there is no room in the spool at `path`, and what that means. `error` is that of the
- * disk, or 0: the spool is at its --disk-max. */
-void fault_set_full(struct fault *fault, const char *path, int error, const char *meaning);
+/* Notes that there is no room in the spool at `path`, and what that means. */
+void fault_set_full(struct fault *fault, const char *path, enum spool_lack lack,
+		    const char *meaning);
 
 /* Notes that writing to the spool at `path` failed with −errno. */
 void fault_set_storage(struct fault *fault, const struct weir_capture_options *options,

@@ -96,6 +96,11 @@ static struct sequence *sequence_of(struct filter *filter, const struct message_
 	return &filter->sequences[filter->duplicates ? 0 : batch->source];
 }
 
+void filter_skipped(struct filter *filter, const struct message_batch *batch)
+{
+	sequence_of(filter, batch)->begun = false;
+}
+
 /* How many are missing before it. */
 static int find_gap(struct filter *filter, const struct message_batch *batch, const void *data,
 		    size_t size, uint64_t *ret_missing)

@@ -29,6 +29,10 @@ void filter_free(struct filter *filter);
 /* A connection was opened in this lane. */
 void filter_joined(struct filter *filter, uint16_t lane);
 
+/* A message was dropped unseen: the numbers of its source begin anew. Of the batch, source counts.
+ */
+void filter_skipped(struct filter *filter, const struct message_batch *batch);
+
 struct filter_verdict {
 	bool drop;
 	uint64_t missing; /* numbers between the message before and this one */

@@ -54,7 +54,9 @@ static int append(void *data, struct message_batch *batch)
 	    (inflow_limit_reached(capture) && !spool_in_message(capture->spool)))
 		return 0;
 	apply_limits(capture, batch);
-	r = spool_append(capture->spool, batch);
+	r = spool_has_loss(capture->spool) ? spool_record_loss(capture->spool) : 0;
+	if (r >= 0)
+		r = spool_append(capture->spool, batch);
 	return r < 0 ? events_fail_storage(capture, r) : 0;
 }
 
@@ -80,13 +82,14 @@ static int add_gap(void *data, const struct message_batch *batch, uint64_t missi
 
 static int take(struct weir_capture *capture, struct message_batch *batch)
 {
-	int r;
+	int r = drop_from(capture, batch);
 
-	if (!capture->intake)
-		return append(capture, batch);
-	if (capture->phase != RUNNING)
+	if (r >= 0 && batch->count == 0)
 		return 0;
-	r = intake_take(capture->intake, batch);
+	if (r >= 0 && !capture->intake)
+		return append(capture, batch);
+	if (r >= 0 && capture->phase == RUNNING)
+		r = intake_take(capture->intake, batch);
 	return r < 0 ? events_fail_storage(capture, r) : 0;
 }
 
@@ -94,7 +97,7 @@ static int on_pieces(void *data, struct message_batch *batch)
 {
 	int r = take(data, batch);
 
-	return r < 0 || !pressure_is_on(data) ? r : SESSION_STALLED;
+	return r < 0 || !pressure_stalls(data) ? r : SESSION_STALLED;
 }
 
 int inflow_flush(void *data)
@@ -211,6 +214,8 @@ int inflow_start(struct weir_capture *capture)
 {
 	int r = start_intake(capture);
 
+	if (r >= 0)
+		r = drop_begin(capture);
 	for (size_t i = 0; r >= 0 && i < capture->options.source_count; i++) {
 		struct inlet *inlet = &capture->inlets[i];
 		struct source_options options = endpoint_source_options(&inlet->endpoint);
@@ -278,6 +283,7 @@ void inflow_done(struct weir_capture *capture)
 		source_free(capture->inlets[i].source);
 		endpoint_done(&capture->inlets[i].endpoint);
 	}
+	drop_done(capture);
 	intake_free(capture->intake);
 	filter_free(capture->filter);
 	free(capture->inlets);

@@ -321,6 +321,25 @@ int intake_resume(struct intake *intake)
 	return io_is_full(r) ? 0 : r;
 }
 
+void intake_count_waiting(const struct intake *intake, struct loss *sum)
+{
+	const struct outgoing *outgoing = &intake->outgoing;
+	const struct waiting_item *first = intake->waiting.first;
+	uint64_t before = sum->messages;
+
+	waiting_count(&intake->waiting, sum);
+	if (first && !first->piece.first && sum->messages > before) /* the rest is in its lane */
+		sum->bytes += intake->lanes[first->lane].size;
+	if (outgoing->lane)
+		loss_add(sum, &(struct loss){
+				      .messages = 1,
+				      .bytes = outgoing->lane->size,
+				      .first_ns = outgoing->batch.time_ns,
+				      .last_ns = outgoing->batch.time_ns,
+				      .source = outgoing->batch.source,
+			      });
+}
+
 void intake_give_up(struct intake *intake)
 {
 	if (intake->outgoing.lane)

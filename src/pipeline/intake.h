@@ -6,6 +6,7 @@
 #include "base/macro.h"
 #include "base/message.h"
 #include "pipeline/filter.h"
+#include "spool/loss.h"
 
 #include <stdbool.h>
 
@@ -42,6 +43,9 @@ int intake_take(struct intake *intake, struct message_batch *batch);
 /* Whether something waits for room. No batch may be given then, and intake_resume() tries again. */
 bool intake_is_waiting(const struct intake *intake);
 int intake_resume(struct intake *intake);
+
+/* Adds the messages that wait, and are whole. */
+void intake_count_waiting(const struct intake *intake, struct loss *sum);
 
 /* Forgets what waits. */
 void intake_give_up(struct intake *intake);

@@ -1,8 +1,8 @@
 /*
- * What is done where there is no room on the disk: since the spool is at its cap, or since the disk
- * is full. Then --on-full decides. As a rule nothing is read until there is room, which TCP makes
- * the server wait for. Room comes with each acknowledgement; on a full disk it may come from
- * elsewhere as well, so that a timer looks for it.
+ * What is done where there is no room on the disk: since the spool is at its cap, since the disk is
+ * full, or has no more than is to stay free. Then --on-full decides. As a rule nothing is read
+ * until there is room, which TCP makes the server wait for. Room comes with each acknowledgement;
+ * on the disk it may come from elsewhere as well, so that a timer looks for it.
  */
 #include "pipeline/state.h"
 
@@ -21,17 +21,39 @@ bool pressure_is_on(const struct weir_capture *capture)
 	       (capture->intake && intake_is_waiting(capture->intake));
 }
 
-/* What the disk said. The files of the intake are on the same one. */
-static int disk_error(const struct weir_capture *capture)
+bool pressure_stalls(struct weir_capture *capture)
 {
-	int error = spool_full_error(capture->spool);
+	if (!pressure_is_on(capture))
+		return false;
+	capture->dropping = capture->options.on_full == WEIR_FULL_DROP_NEWEST;
+	return !capture->dropping;
+}
 
-	return error < 0 ? error : -ENOSPC;
+/* What waits to become a message that is whole will need its room too. */
+static uint64_t reserved(const struct weir_capture *capture)
+{
+	bool counts = capture->options.disk_max > 0 || capture->options.min_free > 0;
+
+	return capture->intake && counts ? intake_reserved(capture->intake) : 0;
+}
+
+static size_t room_now(struct weir_capture *capture)
+{
+	return pressure_is_on(capture) ? 0 : spool_room(capture->spool, reserved(capture));
+}
+
+/* What the room is missing for. The files of the intake are on the same disk. */
+static enum spool_lack lack(struct weir_capture *capture)
+{
+	enum spool_lack lack = spool_lack(capture->spool, reserved(capture));
+
+	return lack == SPOOL_LACKS_NOTHING && pressure_is_on(capture) ? SPOOL_LACKS_DISK : lack;
 }
 
 /* Once for a while: a disk may be full many times. */
 static void tell(struct weir_capture *capture)
 {
+	bool drops = capture->options.on_full == WEIR_FULL_DROP_NEWEST;
 	uint64_t now = clock_monotonic_ns();
 	struct fault fault = {0};
 
@@ -39,57 +61,35 @@ static void tell(struct weir_capture *capture)
 	    (capture->told_full_ns > 0 && now - capture->told_full_ns < TELL_AGAIN_NS))
 		return;
 	capture->told_full_ns = now;
-	fault_set_full(&fault, spool_path(capture->spool), disk_error(capture),
-		       "nothing is read until there is some");
+	fault_set_full(&fault, spool_path(capture->spool), lack(capture),
+		       drops ? "what comes is dropped until there is room"
+			     : "nothing is read until there is room");
 	capture->options.on_full_disk(fault.message, capture->options.data);
 }
 
-static int stop(struct weir_capture *capture, int error, const char *meaning)
+static int stop(struct weir_capture *capture, const char *meaning)
 {
-	fault_set_full(&capture->fault, spool_path(capture->spool), error, meaning);
+	fault_set_full(&capture->fault, spool_path(capture->spool), lack(capture), meaning);
 	return events_end(capture, WEIR_END_FAILURE, CLOSE_INTERNAL);
 }
 
 /* The timer comes again, less and less often. */
 static void wait_on(struct weir_capture *capture)
 {
-	if (capture->phase != RUNNING)
-		return;
+	uint64_t wait_ns = MAX(capture->room_wait_ns, WAIT_MIN_NS);
+
 	loop_timer_set(capture->loop, &capture->room_timer,
-		       clock_after(clock_monotonic_ns(), capture->room_wait_ns));
-	capture->room_wait_ns = MIN(capture->room_wait_ns * 2, WAIT_MAX_NS);
+		       clock_after(clock_monotonic_ns(), wait_ns));
+	capture->room_wait_ns = MIN(wait_ns * 2, WAIT_MAX_NS);
 }
 
-/* What is captured can make room only when it is sealed. Nothing is done while something is being
- * processed, since it may be enough that this ends, or where nothing ever is. */
-static int seal(struct weir_capture *capture)
+/* Whether the open segment is to be sealed: only that can make room of it. While the disk is full,
+ * it is not done for each little that was written, as long as something is being processed. */
+static bool is_to_be_sealed(const struct weir_capture *capture)
 {
-	uint64_t acked = spool_counters(capture->spool).acked;
-	int r;
-
-	if (capture->options.to == WEIR_TO_SPOOL || !delivery_is_idle(capture->delivery))
-		return 0;
-	r = spool_seal(capture->spool);
-	if (r >= 0)
-		r = delivery_kick(capture->delivery);
-	if (r < 0)
-		return events_fail_storage(capture, r);
-	if (spool_counters(capture->spool).acked > acked) /* there may be room at once */
-		loop_timer_set(capture->loop, &capture->room_timer, clock_monotonic_ns());
-	return 0;
-}
-
-int pressure_begin(struct weir_capture *capture)
-{
-	if (capture->phase != RUNNING || capture->room_timer.due_ns > 0)
-		return 0;
-	if (capture->options.on_full == WEIR_FULL_STOP)
-		return stop(capture, disk_error(capture), "--on-full is stop");
-	tell(capture);
-	capture->stats.blocked = true;
-	capture->room_wait_ns = WAIT_MIN_NS;
-	wait_on(capture);
-	return seal(capture);
+	if (capture->options.on_full == WEIR_FULL_DROP_OLDEST || !pressure_is_on(capture))
+		return true;
+	return capture->options.to != WEIR_TO_SPOOL && delivery_is_idle(capture->delivery);
 }
 
 /* Writes what waits, as far as there is room. */
@@ -99,75 +99,128 @@ static int try_again(struct weir_capture *capture)
 
 	if (r >= 0 && capture->intake && !spool_is_full(capture->spool))
 		r = intake_resume(capture->intake);
-	return r < 0 ? events_fail_storage(capture, r) : 0;
+	return r;
+}
+
+/* Whatever is captured goes on its way, and what is old goes, if that is what is wanted. */
+static int make_room(struct weir_capture *capture)
+{
+	uint64_t acked = spool_counters(capture->spool).acked;
+	int r = 0;
+
+	if (is_to_be_sealed(capture))
+		r = spool_seal(capture->spool);
+	if (r >= 0)
+		r = delivery_kick(capture->delivery);
+	if (r >= 0 && spool_counters(capture->spool).acked > acked)
+		r = try_again(capture);
+	if (capture->options.on_full != WEIR_FULL_DROP_OLDEST)
+		return r;
+	while (r >= 0 && room_now(capture) == 0) {
+		r = spool_drop_oldest(capture->spool);
+		if (r <= 0)
+			break;
+		r = try_again(capture);
+	}
+	return r;
+}
+
+/* There is none, and what can be done is done. */
+static int do_without(struct weir_capture *capture)
+{
+	bool at_cap = lack(capture) == SPOOL_LACKS_CAP;
+
+	if (capture->options.on_full == WEIR_FULL_STOP)
+		return stop(capture, "--on-full is stop");
+	if (at_cap && capture->options.on_full != WEIR_FULL_DROP_NEWEST &&
+	    delivery_is_idle(capture->delivery) && !spool_is_syncing(capture->spool))
+		return stop(capture, "nothing that it holds will be processed");
+	if (!at_cap) {
+		tell(capture);
+		if (capture->room_timer.due_ns == 0)
+			wait_on(capture);
+	}
+	return 0;
+}
+
+/* Looks for room. Whoever stalled meanwhile is told by the timer, at once, when there is some. */
+static int look_for_room(struct weir_capture *capture)
+{
+	bool was_on = pressure_is_on(capture);
+	int r;
+
+	if (capture->looking || capture->phase != RUNNING)
+		return 0;
+	capture->looking = true;
+	r = make_room(capture);
+	capture->looking = false;
+	if (r < 0)
+		return events_fail_storage(capture, r);
+	capture->pressed |= was_on || pressure_is_on(capture);
+	if (room_now(capture) == 0)
+		return do_without(capture);
+	if (was_on)
+		loop_timer_set(capture->loop, &capture->room_timer, clock_monotonic_ns());
+	return 0;
+}
+
+int pressure_begin(struct weir_capture *capture)
+{
+	capture->pressed = true;
+	return capture->room_timer.due_ns > 0 ? 0 : look_for_room(capture);
 }
 
 /* All that waited is written. */
 static int go_on(struct weir_capture *capture)
 {
-	int r = inflow_flush(capture);
+	int r = capture->pressed ? inflow_flush(capture) : 0;
 
 	if (r < 0 || pressure_is_on(capture))
 		return r;
 	loop_timer_clear(capture->loop, &capture->room_timer);
-	capture->stats.blocked = false;
-	if (capture->phase == RUNNING && capture->inlets_running == 0)
+	if (capture->pressed && capture->phase == RUNNING && capture->inlets_running == 0)
 		return events_ran_dry(capture);
+	capture->pressed = false;
+	if (room_now(capture) > 0)
+		capture->room_wait_ns = 0;
 	return inflow_resume(capture);
 }
 
 int pressure_relieve(void *data)
 {
 	struct weir_capture *capture = data;
-	int r;
+	int r = 0;
 
-	if (!pressure_is_on(capture))
-		return inflow_resume(capture);
-	r = try_again(capture);
+	if (pressure_is_on(capture)) {
+		capture->looking = true;
+		r = try_again(capture);
+		capture->looking = false;
+	}
 	if (r < 0)
-		return r;
-	if (!pressure_is_on(capture))
-		return go_on(capture);
-	wait_on(capture);
-	return seal(capture);
+		return events_fail_storage(capture, r);
+	return pressure_is_on(capture) ? look_for_room(capture) : go_on(capture);
+}
+
+/* New messages that wait are dropped like those that came later. */
+static void drop_waiting(struct weir_capture *capture)
+{
+	struct loss loss = {.messages = 0};
+
+	if (capture->intake)
+		intake_count_waiting(capture->intake, &loss);
+	spool_note_waiting(capture->spool);
+	spool_note_loss(capture->spool, &loss);
 }
 
 int pressure_end(struct weir_capture *capture)
 {
+	if (pressure_is_on(capture) && capture->options.on_full == WEIR_FULL_DROP_NEWEST)
+		drop_waiting(capture);
 	loop_timer_clear(capture->loop, &capture->room_timer);
-	capture->stats.blocked = false;
+	capture->stats.blocked = capture->dropping = false;
 	if (capture->intake)
 		intake_give_up(capture->intake);
 	return spool_give_up(capture->spool);
-}
-
-/* What waits to become a message that is whole will need its room too. */
-static size_t room_in_spool(const struct weir_capture *capture)
-{
-	uint64_t reserved = 0;
-
-	if (capture->intake && capture->options.disk_max > 0)
-		reserved = intake_reserved(capture->intake);
-	return pressure_is_on(capture) ? 0 : spool_room(capture->spool, reserved);
-}
-
-/* The spool is at its cap. If nothing is being processed, no room can come. */
-static int make_room(struct weir_capture *capture, size_t *room)
-{
-	int r = spool_in_message(capture->spool) ? 0 : spool_seal(capture->spool);
-
-	if (r >= 0)
-		r = delivery_kick(capture->delivery);
-	if (r < 0)
-		return events_fail_storage(capture, r);
-	*room = room_in_spool(capture);
-	if (*room > 0 || pressure_is_on(capture))
-		return 0;
-	if (capture->options.on_full == WEIR_FULL_STOP)
-		return stop(capture, 0, "--on-full is stop");
-	if (delivery_is_idle(capture->delivery) && !spool_is_syncing(capture->spool))
-		return stop(capture, 0, "nothing that it holds will be processed");
-	return 0;
 }
 
 /* Whoever asks for room cannot take an error. */
@@ -180,19 +233,20 @@ static void fail(struct weir_capture *capture, int error)
 size_t pressure_room(struct weir_capture *capture)
 {
 	size_t room;
-	int r = 0;
+	int r;
 
 	if (spool_must_wait(capture->spool))
 		return 0;
-	room = room_in_spool(capture);
-	if (room == 0 && !pressure_is_on(capture))
-		r = make_room(capture, &room);
-	if (r >= 0 && pressure_is_on(capture))
-		r = pressure_begin(capture);
-	if (r < 0)
-		fail(capture, r);
+	room = room_now(capture);
+	if (room == 0) {
+		r = pressure_is_on(capture) ? pressure_begin(capture) : look_for_room(capture);
+		if (r < 0)
+			fail(capture, r);
+		room = room_now(capture);
+	}
 	if (capture->phase != RUNNING)
 		return SIZE_MAX;
-	capture->stats.blocked = room == 0;
-	return room;
+	capture->dropping = room == 0 && capture->options.on_full == WEIR_FULL_DROP_NEWEST;
+	capture->stats.blocked = room == 0 && !capture->dropping;
+	return capture->dropping ? SIZE_MAX : room;
 }

@@ -77,6 +77,7 @@ static int drop_open_message(struct weir_capture *capture, const struct source_p
 	event->value = FORMAT_DISCONNECTED_VALUE(code, cut ? end->cut_bytes : 0);
 	if (cut)
 		capture->stats.cut_bytes += end->cut_bytes;
+	drop_forget(capture, place->lane);
 	if (!capture->intake) {
 		capture->seen_bytes -= capture->open_bytes;
 		capture->open_bytes = 0;

@@ -46,6 +46,10 @@ struct weir_capture {
 	struct loop_timer age_timer, tick_timer, duration_timer, sync_timer;
 	struct loop_timer room_timer; /* looks for room while the disk is full */
 	uint64_t room_wait_ns;	      /* how long it waits */
+	bool dropping;		      /* what comes is dropped, since there is no room */
+	struct drop_lane *drop_lanes; /* where it may be, else NULL: SOURCE_LANES for each source */
+	bool pressed;		      /* something waited for room since sources went on last */
+	bool looking;		      /* for room, just now */
 	int room_error;		      /* of looking for it, where nobody could take it */
 	uint64_t told_full_ns;	      /* when it was told that it is; 0: never */
 	uint64_t started_ns;
@@ -79,11 +83,22 @@ size_t pressure_room(struct weir_capture *capture);
 bool pressure_is_on(const struct weir_capture *capture);
 int pressure_begin(struct weir_capture *capture);
 
+/* The same, when pieces were taken: whether no further ones can be. */
+bool pressure_stalls(struct weir_capture *capture);
+
 /* Looks for room, after something was acknowledged, and by the timer. */
 int pressure_relieve(void *data);
 
 /* Forgets what waits: nothing more is to be captured. */
 int pressure_end(struct weir_capture *capture);
+
+/* Messages that are dropped, where that is what is to be done when there is no room. drop_from()
+ * takes them out of a batch while capture->dropping is set; drop_forget(): the lane's connection
+ * has ended. */
+int drop_begin(struct weir_capture *capture);
+void drop_done(struct weir_capture *capture);
+int drop_from(struct weir_capture *capture, struct message_batch *batch);
+void drop_forget(struct weir_capture *capture, uint16_t lane);
 
 /* Callbacks of a source, for connections that were opened or lost; their data is the capture. */
 int record_opened(void *data, const struct source_place *place, uint64_t time_ns);

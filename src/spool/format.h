@@ -70,6 +70,7 @@ enum format_cause {
 	FORMAT_CAUSE_LOST = 3,	  /* they were captured, and a crash took them */
 };
 
+#define FORMAT_FLAG_CAUSE_MASK ((uint8_t)0xf0)
 #define FORMAT_FLAG_CAUSE(cause) ((uint8_t)((unsigned)(cause) << 4))
 
 /* The source of a gap whose messages may be of any source. */

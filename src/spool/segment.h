@@ -19,6 +19,7 @@ struct segment {
 	uint64_t disk_bytes;
 	bool has_cuts; /* recovery cut something off it, which is kept beside it */
 	bool counted;  /* the rest is known: segment_check() was done, or it was written just now */
+	bool gapped;   /* it says how many messages were dropped before it */
 	uint64_t messages;
 	uint64_t bytes;		/* of their payloads */
 	uint64_t first_time_ns; /* of the first and last message, 0 if there is none */

@@ -65,7 +65,7 @@ void spool_free(struct spool *spool)
 	free_list(spool->acked);
 	waiting_clear(&spool->waiting);
 	free_list(spool->first);
-	free_list(spool->held);
+	free_list(spool->kept);
 	directory_done(&spool->directory);
 	free(spool);
 }
@@ -128,10 +128,10 @@ void spool_keep(struct spool *spool, struct segment *segment)
 {
 	spool->counters.kept++;
 	spool->counters.backlog--;
-	if (!segment->data_file)
+	if (!segment->data_file && !spool->options.may_drop)
 		return segment_free(segment);
-	segment->next = spool->held;
-	spool->held = segment;
+	segment->next = spool->kept;
+	spool->kept = segment;
 }
 
 int spool_open_data(const struct spool *spool, const struct segment *segment, int *ret_fd)

@@ -6,6 +6,7 @@
 #include "base/macro.h"
 #include "base/message.h"
 #include "spool/format.h"
+#include "spool/loss.h"
 #include "spool/recover.h"
 #include "spool/segment.h"
 #include "spool/syncer.h"
@@ -35,6 +36,8 @@ struct spool_options {
 	bool ephemeral;		   /* nothing has a name: on the disk of `dir`, and gone with us */
 	uint64_t segment_bytes;	   /* when a segment is full; not 0 */
 	uint64_t segment_messages; /* the same; 0: no limit */
+	bool may_drop;		   /* spool_drop_oldest() is used */
+	uint64_t min_free;	   /* bytes of the disk that are to stay free */
 	uint64_t disk_max;	   /* bytes that all files together may take; 0: no limit */
 	enum spool_sync sync;	   /* not when ephemeral */
 	uint64_t sync_bytes;	   /* of payload, of SPOOL_SYNC_BYTES */
@@ -79,6 +82,21 @@ int spool_give_up(struct spool *spool);
 /* Takes all pieces of a batch; see writer_append(). Segments are sealed and begun as they fill. */
 int spool_append(struct spool *spool, const struct message_batch *batch);
 
+/* Notes that messages were not appended. */
+void spool_note_loss(struct spool *spool, const struct loss *loss);
+
+/* The same of all messages that wait for room, which are to be given up. */
+void spool_note_waiting(struct spool *spool);
+
+/* Deletes the oldest sealed segment that was not taken, or was kept, and notes what it held. 1: it
+ * did; 0: there is none. Errors: those of unlink(2). */
+int spool_drop_oldest(struct spool *spool);
+
+/* Puts on record, as one gap, what was noted since the last time, unless a message is open, or
+ * there is no room. */
+int spool_record_loss(struct spool *spool);
+bool spool_has_loss(const struct spool *spool); /* there is something to put on record */
+
 struct spool_event {
 	enum format_kind kind; /* FORMAT_EVENT or above */
 	uint8_t flags;	       /* enum format_flag */
@@ -107,9 +125,21 @@ int spool_seal(struct spool *spool);
 uint64_t spool_open_since_ns(const struct spool *spool);
 
 /* How many more bytes of frames can be received, or of messages made of compressed ones, without
- * any chance to pass the cap, when `reserved` bytes of disk are to be left for something else. 0,
- * or SPOOL_ROOM_MIN at least. */
-size_t spool_room(const struct spool *spool, uint64_t reserved);
+ * any chance to pass the cap, when `reserved` bytes of disk are to be left for something else; and
+ * without taking more of the disk than is to stay free, by how much of it others left some
+ * milliseconds ago. 0, or SPOOL_ROOM_MIN at least. */
+size_t spool_room(struct spool *spool, uint64_t reserved);
+
+/* Why that is 0. */
+enum spool_lack {
+	SPOOL_LACKS_NOTHING, /* it is not */
+	SPOOL_LACKS_CAP,     /* disk_max */
+	SPOOL_LACKS_DISK,    /* the disk is full */
+	SPOOL_LACKS_QUOTA,   /* our share of it is */
+	SPOOL_LACKS_FREE,    /* min_free */
+};
+
+enum spool_lack spool_lack(struct spool *spool, uint64_t reserved);
 
 /* The oldest sealed segment that was not taken yet, or NULL. It is the caller's until it goes to
  * spool_ack() (deleted, also when that reports an error) or spool_keep() (left on the disk; of an
@@ -145,7 +175,8 @@ struct spool_counters {
 	uint64_t backlog;    /* sealed, neither acknowledged nor kept yet */
 	uint64_t held_bytes; /* disk space of all files */
 	uint64_t peak_bytes;
-	uint64_t lost_events; /* that were not recorded for want of room */
+	uint64_t lost_events;			  /* that were not recorded for want of room */
+	uint64_t dropped_messages, dropped_bytes; /* of payload: see struct loss */
 };
 
 struct spool_counters spool_counters(const struct spool *spool);

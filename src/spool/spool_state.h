@@ -19,15 +19,23 @@ struct spool {
 	struct writer *writer; /* NULL: no segment is open */
 	uint64_t open_since_ns;
 	int full;		      /* −errno of the write that found no room; 0: there is */
-	bool seal_due;		      /* the open segment is to be sealed before anything else */
 	struct waiting waiting;	      /* behind what waits in the writer */
 	uint64_t next_seq;	      /* of the next segment */
 	struct segment *first, **end; /* sealed, not taken */
-	struct segment *held;	      /* kept, and without names: only we can keep them */
-	uint64_t sealed_bytes;	 /* disk space of all sealed segments, taken and kept ones too */
-	struct segment done;	 /* totals over all segments that this run has sealed */
-	struct durable *durable; /* NULL: nothing is synced */
-	struct segment *acked;	 /* to be deleted once their numbers are durable */
+	struct segment *kept; /* those without names, which only we can keep, and where old ones may
+				 be dropped, all */
+	struct loss loss;     /* was dropped, and is not on record yet */
+	bool gapped;	      /* the open segment holds such a record */
+	uint64_t sealed_ever; /* the same of all that this run has sealed */
+	struct {
+		uint64_t ns; /* when it was looked at; 0: never */
+		uint64_t bytes;
+		uint64_t written; /* by this run up to then */
+	} free;			  /* on the disk */
+	uint64_t sealed_bytes;	  /* disk space of all sealed segments, taken and kept ones too */
+	struct segment done;	  /* totals over all segments that this run has sealed */
+	struct durable *durable;  /* NULL: nothing is synced */
+	struct segment *acked;	  /* to be deleted once their numbers are durable */
 	struct spool_counters counters;
 };
 
@@ -49,6 +57,12 @@ static inline void spool_enqueue(struct spool *spool, struct segment *segment)
 	spool->sealed_bytes += segment->disk_bytes;
 	spool->counters.backlog++;
 }
+
+/* How much may be reserved ahead of what is written. */
+uint64_t spool_spare(const struct spool *spool);
+
+/* What is forgotten with what waits is to be put on record again: see spool_drop.c. */
+void spool_recall_loss(struct spool *spool);
 
 /* The parts of spool_sync.c that spool.c and spool_write.c call; all do nothing without sync. */
 int spool_begin_sync(struct spool *spool);

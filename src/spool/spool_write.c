@@ -44,23 +44,13 @@ static int open_segment(struct spool *spool)
 	return note_full(spool, writer_open(&options, &spool->writer));
 }
 
-/* How much may be reserved ahead of what is written. */
-static uint64_t spare(const struct spool *spool)
-{
-	uint64_t max = spool->options.disk_max, now = spool_held(spool);
-
-	if (max == 0)
-		return UINT64_MAX;
-	return now < max ? (max - now) / 2 : 0;
-}
-
 static int commit(struct spool *spool)
 {
 	int r;
 
 	if (!spool->writer || spool->full < 0)
 		return 0;
-	r = note_full(spool, writer_commit(spool->writer, spare(spool)));
+	r = note_full(spool, writer_commit(spool->writer, spool_spare(spool)));
 	if (spool->full < 0)
 		r = writer_hand_over(spool->writer, &spool->waiting);
 	spool_note_peak(spool);
@@ -78,6 +68,7 @@ static int seal_committed(struct spool *spool)
 	if (!segment)
 		return -ENOMEM;
 	*segment = writer_committed(spool->writer);
+	segment->gapped = spool->gapped;
 	/* Before it can be acknowledged, or the numbers would begin anew in an empty spool. */
 	if (!spool->options.ephemeral)
 		r = directory_note_seq(&spool->directory, segment->first_seq + segment->records);
@@ -89,6 +80,8 @@ static int seal_committed(struct spool *spool)
 	r = spool_sync_seal(spool);
 	writer_give_files(spool->writer, segment);
 	writer_free(TAKE_PTR(spool->writer));
+	spool->gapped = false;
+	spool->sealed_ever += segment->disk_bytes;
 	spool->next_seq = segment->first_seq + segment->records;
 	spool->done.messages += segment->messages;
 	spool->done.bytes += segment->bytes;
@@ -109,7 +102,9 @@ static int seal(struct spool *spool)
 		return committed;
 	}
 	if (spool->writer)
-		r = note_full(spool, seal_committed(spool));
+		r = seal_committed(spool);
+	if (spool->writer)
+		r = note_full(spool, r); /* else it is sealed, and something else has failed */
 	return committed < 0 ? committed : r;
 }
 
@@ -160,6 +155,7 @@ int spool_add_event(struct spool *spool, const struct spool_event *event)
 	};
 	int r = add_event(spool, &entry);
 
+	spool->gapped |= event->kind == FORMAT_GAP_END;
 	if (r < 0 || spool->full == 0)
 		return r;
 	r = waiting_add_event(&spool->waiting, &entry);
@@ -241,6 +237,7 @@ int spool_retry(struct spool *spool)
 
 int spool_give_up(struct spool *spool)
 {
+	spool_recall_loss(spool);
 	waiting_clear(&spool->waiting);
 	if (spool->full == 0)
 		return 0;

@@ -121,6 +121,27 @@ void waiting_clear(struct waiting *waiting)
 		waiting_pop(waiting);
 }
 
+void waiting_count(const struct waiting *waiting, struct loss *sum)
+{
+	uint64_t bytes = 0;
+
+	for (const struct waiting_item *item = waiting->first; item; item = item->next) {
+		if (item->is_event)
+			continue;
+		bytes += item->piece.size;
+		if (!item->piece.last)
+			continue;
+		loss_add(sum, &(struct loss){
+				      .messages = 1,
+				      .bytes = bytes,
+				      .first_ns = item->time_ns,
+				      .last_ns = item->time_ns,
+				      .source = item->source,
+			      });
+		bytes = 0;
+	}
+}
+
 bool waiting_in_message(const struct waiting *waiting)
 {
 	bool open = false;

@@ -5,6 +5,7 @@
 
 #include "base/message.h"
 #include "spool/format.h"
+#include "spool/loss.h"
 
 #define WAITING_EVENTS_MAX 256
 
@@ -60,6 +61,9 @@ static inline bool waiting_has_pieces(const struct waiting *waiting)
 {
 	return waiting->count > waiting->events;
 }
+
+/* Adds the messages whose ends wait here. */
+void waiting_count(const struct waiting *waiting, struct loss *sum);
 
 /* Whether the last piece that waits is not the last of its message. False if none waits. */
 bool waiting_in_message(const struct waiting *waiting);

@@ -51,6 +51,9 @@ int writer_commit(struct writer *writer, uint64_t spare);
 /* Whether anything is appended and not committed. */
 bool writer_is_pending(const struct writer *writer);
 
+/* Adds the messages that are. */
+void writer_count_pending(const struct writer *writer, struct loss *sum);
+
 /* After a commit that found no room: hands over what waits, to the front of `waiting`, so that the
  * segment can be sealed as it is. Where the beginning of a message is in the file already, nothing
  * happens. Errors: −ENOMEM, ftruncate(2)'s. */

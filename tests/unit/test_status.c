@@ -246,7 +246,9 @@ static void test_json(void **state)
 				&rss, &at),
 			 1);
 	assert_true(rss > 100000 && at > 0);
-	assert_string_equal(text + at, "\"connections\":1,\"failures\":0,\"duplicates\":0,"
+	assert_string_equal(text + at, "\"connections\":1,\"failures\":0,"
+				       "\"dropped_messages\":0,\"dropped_bytes\":0,"
+				       "\"lost_events\":0,\"duplicates\":0,"
 				       "\"gaps\":0,\"missing\":0,"
 				       "\"close_code\":0,\"cut_bytes\":0,\"url\":\"ws://h/\","
 				       "\"spool\":\"/tmp/x\",\"end\":\"limit\"}\n");

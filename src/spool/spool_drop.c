@@ -1,0 +1,212 @@
+/*
+ * Messages for which there is no room may be dropped: new ones, of which we are told here, or those
+ * of the oldest segment. Either way their number and times are noted, and go on record as one gap
+ * as soon as something is written again. A segment that is dropped may hold such gaps itself; they
+ * are taken over, so that the record always tells of all that is missing in front of it.
+ */
+#include "spool/spool_state.h"
+
+#include "base/io.h"
+#include "spool/reader.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ENTRIES_AT_ONCE 2048
+
+void spool_note_loss(struct spool *spool, const struct loss *loss)
+{
+	loss_add(&spool->loss, loss);
+	spool->counters.dropped_messages += loss->messages;
+	spool->counters.dropped_bytes += loss->bytes;
+}
+
+static bool is_our_gap(const struct format_entry *entry)
+{
+	return entry->kind == FORMAT_GAP &&
+	       (entry->flags & FORMAT_FLAG_CAUSE_MASK) == FORMAT_FLAG_CAUSE(FORMAT_CAUSE_DROPPED);
+}
+
+/* What the entries of one segment tell. */
+struct tally {
+	struct loss messages;	 /* that it holds, */
+	struct loss gaps;	 /* and that it says were dropped before */
+	struct format_entry gap; /* whose end is the next entry; kind 0: none */
+};
+
+static void count_entry(struct tally *tally, const struct format_entry *entry)
+{
+	struct loss loss = {
+		.messages = 1,
+		.bytes = entry->length,
+		.first_ns = entry->time_ns,
+		.last_ns = entry->time_ns,
+		.source = entry->source,
+	};
+
+	if (entry->kind == FORMAT_GAP_END && tally->gap.kind) {
+		loss.messages = tally->gap.length;
+		loss.first_ns = tally->gap.time_ns;
+		loss_add(&tally->gaps, &loss);
+	} else if (!format_is_event(entry)) {
+		loss_add(&tally->messages, &loss);
+	}
+	tally->gap = is_our_gap(entry) ? *entry : (struct format_entry){0};
+}
+
+/* Reads the entries alone, from an index that is open. */
+static int count_entries(int fd, struct tally *tally)
+{
+	uint8_t entries[ENTRIES_AT_ONCE][FORMAT_ENTRY_SIZE];
+	off_t at = FORMAT_HEADER_SIZE;
+	ssize_t n;
+
+	do {
+		n = io_pread_all(fd, entries, sizeof(entries), at);
+		for (ssize_t i = 0; i < n / FORMAT_ENTRY_SIZE; i++) {
+			struct format_entry entry;
+
+			format_read_entry(entries[i], &entry);
+			count_entry(tally, &entry);
+		}
+		at += n;
+	} while (n == (ssize_t)sizeof(entries));
+	return n < 0 ? (int)n : 0;
+}
+
+static int count_in_index(const struct spool *spool, const struct segment *segment,
+			  struct tally *tally)
+{
+	CLEANUP(reader_free) struct reader *reader = NULL;
+	CLEANUP_FD int fd = -1;
+	int r;
+
+	if (segment->packed) {
+		r = reader_open(spool->directory.fd, segment->first_seq, true, &reader);
+		return r < 0 ? r : count_entries(reader_index_fd(reader), tally);
+	}
+	r = segment_open_file(spool->directory.fd, segment, FORMAT_INDEX_SUFFIX, &fd);
+	return r < 0 ? r : count_entries(fd, tally);
+}
+
+/* What a segment holds. One that cannot be read is gone all the same, with what it is known to have
+ * held at most. */
+static struct tally take_stock(const struct spool *spool, const struct segment *segment)
+{
+	struct tally tally = {.messages = {
+				      .messages = segment->messages,
+				      .bytes = segment->bytes,
+				      .first_ns = segment->first_time_ns,
+				      .last_ns = segment->last_time_ns,
+				      .source = FORMAT_SOURCE_ANY,
+			      }};
+	struct tally counted = {.gap = {.kind = 0}};
+
+	if (segment->counted && !segment->gapped)
+		return tally;
+	if (count_in_index(spool, segment, &counted) >= 0)
+		return counted;
+	if (!segment->counted)
+		tally.messages.messages = segment->records;
+	return tally;
+}
+
+/* The place where the oldest segment that may be dropped is linked. */
+static struct segment **find_oldest(struct spool *spool)
+{
+	struct segment **oldest = spool->first ? &spool->first : NULL;
+
+	for (struct segment **at = &spool->kept; *at; at = &(*at)->next)
+		if (!oldest || (*at)->first_seq < (*oldest)->first_seq)
+			oldest = at;
+	return oldest;
+}
+
+static struct segment *unlink_oldest(struct spool *spool)
+{
+	struct segment **at = find_oldest(spool), *segment;
+
+	if (!at || !spool_may_delete(spool, *at))
+		return NULL;
+	segment = *at;
+	*at = segment->next;
+	if (at == &spool->first) {
+		if (!spool->first)
+			spool->end = &spool->first;
+		spool->counters.backlog--;
+	} else {
+		spool->counters.kept--;
+	}
+	return segment;
+}
+
+int spool_drop_oldest(struct spool *spool)
+{
+	struct segment *segment = unlink_oldest(spool);
+	struct tally tally;
+	uint64_t bytes;
+	int r;
+
+	if (!segment)
+		return 0;
+	tally = take_stock(spool, segment);
+	bytes = segment->disk_bytes;
+	r = segment_ack(spool->directory.fd, segment);
+	if (r < 0)
+		return r;
+	spool->sealed_bytes -= bytes;
+	if (spool->durable)
+		durable_note_names(spool->durable);
+	tally.messages.source = FORMAT_SOURCE_ANY;
+	spool_note_loss(spool, &tally.messages);
+	loss_add(&spool->loss, &tally.gaps);
+	return 1;
+}
+
+void spool_note_waiting(struct spool *spool)
+{
+	struct loss loss = {.messages = 0};
+
+	waiting_count(&spool->waiting, &loss);
+	if (spool->writer)
+		writer_count_pending(spool->writer, &loss);
+	spool_note_loss(spool, &loss);
+}
+
+void spool_recall_loss(struct spool *spool)
+{
+	struct tally tally = {.gap = {.kind = 0}};
+
+	for (const struct waiting_item *item = spool->waiting.first; item; item = item->next)
+		if (item->is_event)
+			count_entry(&tally, &item->event);
+	loss_add(&spool->loss, &tally.gaps);
+}
+
+bool spool_has_loss(const struct spool *spool)
+{
+	return spool->loss.messages > 0;
+}
+
+int spool_record_loss(struct spool *spool)
+{
+	struct loss loss = spool->loss;
+	struct spool_event event = {
+		.kind = FORMAT_GAP,
+		.flags = FORMAT_FLAG_CAUSE(FORMAT_CAUSE_DROPPED),
+		.source = loss.source,
+		.value = loss.messages,
+		.time_ns = loss.first_ns,
+	};
+	int r;
+
+	if (loss.messages == 0 || spool->full < 0 || spool_in_message(spool))
+		return 0;
+	spool->loss = (struct loss){0};
+	r = spool_add_event(spool, &event);
+	event.kind = FORMAT_GAP_END;
+	event.flags = 0;
+	event.value = loss.bytes;
+	event.time_ns = loss.last_ns;
+	return r < 0 ? r : spool_add_event(spool, &event);
+}

@@ -1,0 +1,198 @@
+"""--on-full drop-oldest and drop-newest: what is dropped is counted, and on record with its times."""
+
+import itertools
+import os
+import time
+
+import pytest
+
+import frames
+import spool_reader
+from frames import texts
+from harness import disk_held, wait_until
+from servers.hostile import sending
+from spool_reader import events_of, payloads_of, read_spool, records_of
+
+MEBIBYTE = 1 << 20
+CAP = 4 * MEBIBYTE
+COUNT = 40_000
+SOURCE_ANY = 65535
+
+
+def message(number, size=400):
+    return b"%06d " % number + b"x" * size
+
+
+def numbers(payloads):
+    return [int(payload.split()[0]) for payload in payloads]
+
+
+def gaps_of(spool):
+    """(messages, bytes, first time, last time, source) of each gap that was dropped."""
+    found, records = [], records_of(spool)
+    for gap, end in itertools.pairwise(records):
+        if gap.kind == spool_reader.GAP and gap.cause == spool_reader.DROPPED:
+            assert end.kind == spool_reader.GAP_END and end.source == gap.source
+            assert gap.time_ns <= end.time_ns
+            found.append((gap.value, end.value, gap.time_ns, end.time_ns, gap.source))
+    return found
+
+
+def check_account(report, spool, sent, size):
+    """Each message is in the spool or in a gap, and the counters say so."""
+    kept, gaps = payloads_of(spool), gaps_of(spool)
+    assert sum(gap[0] for gap in gaps) == report["dropped_messages"] == sent - len(kept)
+    assert sum(gap[1] for gap in gaps) == report["dropped_bytes"] == (sent - len(kept)) * size
+    return kept, gaps
+
+
+def test_the_oldest_go(weir, serve, place):
+    """--keep and a cap: what is left is the end of the stream, and a record of all before it."""
+    begin = time.time_ns()
+    spool = place.root / "spool"
+    data = [message(n) for n in range(COUNT)]
+    result = weir.capture(serve(sending(texts(data))).url, "--spool", spool, "--keep", "--disk-max",
+                          CAP, "--on-full", "drop-oldest", "--status", "json").expect(0)
+    kept, gaps = check_account(result.report, spool, COUNT, 407)
+    assert kept == data[-len(kept):] and 1000 < len(kept) < COUNT
+    assert all(begin <= gap[2] and gap[3] <= time.time_ns() for gap in gaps)
+    assert disk_held(spool)[1] <= CAP and result.report["peak_disk_bytes"] <= CAP
+
+
+def test_the_newest_go(weir, serve, place):
+    spool = place.root / "spool"
+    data = [message(n) for n in range(COUNT)]
+    result = weir.capture(serve(sending(texts(data))).url, "--spool", spool, "--keep", "--disk-max",
+                          CAP, "--on-full", "drop-newest", "--status", "json").expect(0)
+    kept, gaps = check_account(result.report, spool, COUNT, 407)
+    assert kept == data[:len(kept)] and 1000 < len(kept) < COUNT
+    assert len(gaps) == 1 and gaps[0][4] == 0, "all of one source are one gap"
+    assert disk_held(spool)[1] <= CAP and result.report["peak_disk_bytes"] <= CAP
+
+
+def test_the_newest_go_until_there_is_room(weir, serve, place):
+    """The gap stands where the messages are missing, and what comes behind it is captured."""
+    spool, copy, gate = place.root / "spool", place.directory("copy"), place.root / "gate"
+    dropped = place.root / "dropped"
+
+    def script(connection):
+        connection.upgrade()
+        connection.send(texts([message(n) for n in range(COUNT)]))
+        wait_until(dropped.exists, "the first part is sent")
+        for n in range(COUNT, COUNT + 10):
+            connection.send(texts([message(n)]))
+        connection.finish()
+
+    server = serve(script)
+    command = (f"while ! test -e {gate}; do sleep 0.01; done;"
+               f"ln {{}} {copy} && ln $WEIR_INDEX {copy}")
+    process = weir.start_capture(server.url, "--spool", spool, "--disk-max", CAP, "--on-full",
+                                 "drop-newest", "--status", "json", "--", "sh", "-c", command)
+    time.sleep(0.5)
+    gate.touch()
+    wait_until(lambda: len(list(spool.glob("*.index"))) == 0, "all is processed")
+    dropped.touch()
+    report = process.wait().expect(0).report
+    kept, gaps = check_account(report, copy, COUNT + 10, 407)
+    assert numbers(kept)[-10:] == list(range(COUNT, COUNT + 10))
+    records = records_of(copy)
+    for at, record in enumerate(records):
+        if record.kind == spool_reader.GAP:
+            before = int(next(r for r in reversed(records[:at]) if r.is_message).payload.split()[0])
+            behind = int(next(r for r in records[at:] if r.is_message).payload.split()[0])
+            assert behind - before - 1 == record.value, "as many as are missing here"
+    server.join()
+
+
+@pytest.mark.parametrize("urls", [1, 2])
+def test_large_messages_are_dropped_as_a_whole(weir, serve, place, urls):
+    spool = place.root / "spool"
+    sizes = [300_000, 10, 1_500_000, 900_000, 10, 2_000_000, 700_000, 10]
+
+    def script(connection):
+        connection.upgrade()
+        for size in sizes:
+            connection.send(frames.binary(b"x" * size))
+        connection.finish()
+
+    server = serve(script)
+    result = weir.capture(*[server.url] * urls, "--spool", spool, "--keep", "--disk-max", CAP,
+                          "--on-full", "drop-newest", "--status", "json").expect(0)
+    kept, gaps = payloads_of(spool), gaps_of(spool)
+    assert sum(gap[0] for gap in gaps) == len(sizes) * urls - len(kept) > 0
+    assert sum(gap[1] for gap in gaps) == sum(sizes) * urls - sum(map(len, kept))
+    assert result.report["dropped_messages"] == len(sizes) * urls - len(kept)
+    assert disk_held(spool)[1] <= CAP
+    server.join()
+
+
+def test_what_an_earlier_run_left_is_counted_when_it_goes(weir, serve, place):
+    spool = place.root / "spool"
+    old = [message(n) for n in range(8000)]
+    weir.capture(serve(sending(texts(old))).url, "--spool", spool, "--keep", "--segment-size",
+                 "500k").expect(0)
+    new = [message(n) for n in range(8000, 16000)]
+    result = weir.capture(serve(sending(texts(new))).url, "--spool", spool, "--keep", "--disk-max",
+                          CAP, "--on-full", "drop-oldest", "--status", "json").expect(0)
+    kept, gaps = check_account(result.report, spool, 16000, 407)
+    assert kept == (old + new)[-len(kept):]
+    assert {gap[4] for gap in gaps} == {SOURCE_ANY}
+
+
+def test_kept_segments_go_too(weir, serve, place):
+    """COMMAND fails, and its segments are the oldest."""
+    spool = place.root / "spool"
+    data = [message(n) for n in range(COUNT)]
+    result = weir.capture(serve(sending(texts(data))).url, "--spool", spool, "--disk-max", CAP,
+                          "--on-full", "drop-oldest", "--status", "json", "--", "false").expect(1)
+    kept, _ = check_account(result.report, spool, COUNT, 407)
+    assert kept == data[-len(kept):]
+    assert result.report["kept"] == len(read_spool(spool))
+
+
+@pytest.mark.parametrize("policy", ["drop-oldest", "drop-newest"])
+def test_a_full_disk(weir, serve, small_disk, policy):
+    spool = small_disk / "spool"
+    data = [message(n) for n in range(COUNT // 4)]
+    result = weir.capture(serve(sending(texts(data))).url, "--spool", spool, "--keep",
+                          "--segment-size", "100k", "--on-full", policy, "--status", "json")
+    report, kept = result.expect(0).report, payloads_of(spool)
+    assert kept == (data[-len(kept):] if policy == "drop-oldest" else data[:len(kept)])
+    assert report["messages"] - report["dropped_messages"] * (policy == "drop-oldest") == len(kept)
+    assert len(kept) > 500
+
+
+def test_a_reader_sees_whole_segments(weir, serve, place):
+    """Standard output: what is being written to it is never dropped in the middle."""
+    data = [message(n) for n in range(COUNT)]
+    process = weir.start_capture(serve(sending(texts(data))).url, "--dir", place.temp, "--disk-max",
+                                 CAP, "--on-full", "drop-oldest", "--status", "json",
+                                 stdout=-1)
+    time.sleep(0.5)
+    out = b""
+    while part := process.popen.stdout.read(65536):
+        out += part
+    report = process.wait().expect(0).report
+    lines = out.split(b"\n")[:-1]
+    assert all(line == message(int(line.split()[0])) for line in lines)
+    got = numbers(lines)
+    assert got == sorted(set(got)) and len(got) == COUNT - report["dropped_messages"]
+    assert report["dropped_messages"] > 0
+
+
+def test_min_free(weir, serve, small_disk):
+    """Reading stops while less is free, and goes on when somebody makes room."""
+    spool, free = small_disk / "spool", 512 << 10
+    filler = small_disk / "filler"
+    filler.write_bytes(b"x" * (300 << 10))
+    data = [message(n, 100) for n in range(5000)]
+    process = weir.start_capture(serve(sending(texts(data))).url, "--spool", spool, "--keep",
+                                 "--min-free", free, "--status", "json")
+    wait_until(lambda: "--min-free" in process.err_so_far(), "it says so")
+    status = os.statvfs(small_disk)
+    assert status.f_bavail * status.f_frsize >= free
+    process.signal()
+    report = process.wait().expect(0).report
+    kept = payloads_of(spool)
+    assert kept == data[:len(kept)] and report["messages"] == len(kept) > 0
+    assert os.statvfs(small_disk).f_bavail * 4096 >= free
