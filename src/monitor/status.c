@@ -121,8 +121,6 @@ void status_summary(FILE *to, const struct weir_stats *stats)
 		fprintf(to, "connected  %" PRIu64 " time%s, %" PRIu64 " attempt%s failed\n",
 			stats->connections, plural(stats->connections), stats->failures,
 			plural(stats->failures));
-		fprintf(to, "connected  %" PRIu64 " times, %" PRIu64 " attempts failed\n",
-			stats->connections, stats->failures);
 	if (stats->dropped_messages > 0)
 		fprintf(to, "dropped    %s messages, %s, for want of room\n",
 			units_format_count(stats->dropped_messages, a),
