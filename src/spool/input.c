@@ -49,7 +49,7 @@ ssize_t input_read(struct input *input, uint64_t offset, void *data, size_t size
 			       : packed_read(input->packed, offset, data, size);
 }
 
-int input_size(struct input *input, uint64_t *ret_size)
+int input_size(const struct input *input, uint64_t *ret_size)
 {
 	struct stat status;
 

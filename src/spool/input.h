@@ -30,7 +30,7 @@ void input_done(struct input *input);
  * count or −errno; −EBADMSG: nothing from `offset` on can be decompressed. */
 ssize_t input_read(struct input *input, uint64_t offset, void *data, size_t size);
 
-int input_size(struct input *input, uint64_t *ret_size);
+int input_size(const struct input *input, uint64_t *ret_size);
 
 /* A descriptor of a file that holds the same bytes at the same offsets, −1 if there is none. */
 int input_fd(const struct input *input);

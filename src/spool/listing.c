@@ -45,25 +45,38 @@ static bool is_regular(int dir_fd, const struct dirent *found)
 	       S_ISREG(status.st_mode);
 }
 
-/* What a file of a segment says of it. False: its suffix is none of ours. */
+struct flag {
+	const char *suffix;
+	size_t place; /* of the flag in struct listing_entry */
+};
+
+/* A compressed file is data and index. */
+static const struct flag flags[] = {
+	{FORMAT_DATA_SUFFIX, offsetof(struct listing_entry, data)},
+	{FORMAT_INDEX_SUFFIX, offsetof(struct listing_entry, sealed)},
+	{FORMAT_OPEN_SUFFIX, offsetof(struct listing_entry, open)},
+	{FORMAT_PACKED_SUFFIX, offsetof(struct listing_entry, packed)},
+	{FORMAT_PACKING_SUFFIX, offsetof(struct listing_entry, packing)},
+	{FORMAT_DATA_CUT_SUFFIX, offsetof(struct listing_entry, cut)},
+	{FORMAT_INDEX_CUT_SUFFIX, offsetof(struct listing_entry, cut)},
+	{FORMAT_DATA_NEW_SUFFIX, offsetof(struct listing_entry, fresh)},
+	{FORMAT_DRAFT_SUFFIX, offsetof(struct listing_entry, fresh)},
+	{FORMAT_INDEX_NEW_SUFFIX, offsetof(struct listing_entry, fresh)},
+};
+
+static void raise_flag(struct listing_entry *entry, const struct flag *flag)
+{
+	*(bool *)((char *)entry + flag->place) = true;
+	entry->data |= entry->packed;
+	entry->sealed |= entry->packed;
+}
+
+/* Notes what a file of a segment says of it. False: its suffix is none of ours. */
 static bool note_suffix(struct listing_entry *entry, const char *suffix)
 {
-	const struct {
-		const char *suffix;
-		bool *flag;
-	} suffixes[] = {
-		{FORMAT_DATA_SUFFIX, &entry->data},	  {FORMAT_INDEX_SUFFIX, &entry->sealed},
-		{FORMAT_OPEN_SUFFIX, &entry->open},	  {FORMAT_DATA_CUT_SUFFIX, &entry->cut},
-		{FORMAT_INDEX_CUT_SUFFIX, &entry->cut},	  {FORMAT_DATA_NEW_SUFFIX, &entry->fresh},
-		{FORMAT_INDEX_NEW_SUFFIX, &entry->fresh}, {FORMAT_DRAFT_SUFFIX, &entry->fresh},
-		{FORMAT_PACKED_SUFFIX, &entry->packed},	  {FORMAT_PACKING_SUFFIX, &entry->packing},
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
-		if (strcmp(suffix, suffixes[i].suffix) == 0) {
-			*suffixes[i].flag = true;
-			entry->data |= entry->packed;
-			entry->sealed |= entry->packed;
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		if (strcmp(suffix, flags[i].suffix) == 0) {
+			raise_flag(entry, &flags[i]);
 			return true;
 		}
 	return false;
@@ -157,4 +170,31 @@ void listing_done(struct listing *listing)
 {
 	free(listing->entries);
 	*listing = (struct listing){0};
+}
+
+int listing_has(int dir_fd, uint64_t first_seq, const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
+
+	if (fstatat(dir_fd, format_name(name, first_seq, suffix), &status, AT_SYMLINK_NOFOLLOW) ==
+	    0)
+		return true;
+	return errno == ENOENT ? false : -errno;
+}
+
+int listing_look_again(int dir_fd, struct listing_entry *entry)
+{
+	struct listing_entry now = {.first_seq = entry->first_seq, .odd = entry->odd};
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		int r = listing_has(dir_fd, entry->first_seq, flags[i].suffix);
+
+		if (r < 0)
+			return r;
+		if (r > 0)
+			raise_flag(&now, &flags[i]);
+	}
+	*entry = now;
+	return 0;
 }

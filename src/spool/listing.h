@@ -36,6 +36,12 @@ struct listing {
 int listing_read(int dir_fd, struct listing *ret_listing);
 void listing_done(struct listing *listing);
 
+/* Whether a file of a segment is there; −errno: nobody knows. */
+int listing_has(int dir_fd, uint64_t first_seq, const char *suffix);
+
+/* Sets `*entry` anew, but for `odd`. Errors: those of stat(2). */
+int listing_look_again(int dir_fd, struct listing_entry *entry);
+
 static inline void listing_donep(struct listing *listing)
 {
 	listing_done(listing);

@@ -12,23 +12,12 @@
 #include "base/macro.h"
 #include "spool/appender.h"
 #include "spool/aside.h"
+#include "spool/listing.h"
 #include "spool/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* Whether a name is there; −errno: nobody knows. */
-static int exists(int dir_fd, uint64_t seq, const char *suffix)
-{
-	char name[FORMAT_NAME_SIZE];
-	struct stat status;
-
-	if (fstatat(dir_fd, format_name(name, seq, suffix), &status, AT_SYMLINK_NOFOLLOW) == 0)
-		return true;
-	return errno == ENOENT ? false : -errno;
-}
 
 static int give_name(int dir_fd, uint64_t seq, const char *from_suffix, const char *to_suffix)
 {
@@ -57,13 +46,15 @@ static int delete_drafts(int dir_fd, uint64_t seq)
 
 int mend_finish(int dir_fd, uint64_t first_seq)
 {
-	int r = exists(dir_fd, first_seq, FORMAT_INDEX_NEW_SUFFIX);
+	int r = listing_has(dir_fd, first_seq, FORMAT_INDEX_NEW_SUFFIX);
 
 	if (r <= 0)
 		return r < 0 ? r : delete_drafts(dir_fd, first_seq);
-	r = exists(dir_fd, first_seq, FORMAT_DATA_NEW_SUFFIX);
+	r = listing_has(dir_fd, first_seq, FORMAT_DATA_NEW_SUFFIX);
 	if (r > 0) {
 		r = aside_put(dir_fd, first_seq, FORMAT_INDEX_SUFFIX);
+		if (r >= 0)
+			r = aside_put(dir_fd, first_seq, FORMAT_PACKED_SUFFIX);
 		if (r >= 0)
 			r = aside_put(dir_fd, first_seq, FORMAT_DATA_SUFFIX);
 		if (r >= 0)
@@ -119,13 +110,10 @@ int mend_segment(const struct mend_options *options, struct salvage_report *ret_
 		.end_seq = options->end_seq,
 		.sealed = true,
 	};
-	char index_name[FORMAT_NAME_SIZE], data_name[FORMAT_NAME_SIZE];
 	int r = delete_drafts(options->dir_fd, options->first_seq);
 
-	format_name(index_name, options->first_seq, FORMAT_INDEX_SUFFIX);
-	format_name(data_name, options->first_seq, FORMAT_DATA_SUFFIX);
 	if (r >= 0)
-		r = salvage_open(&source, options->dir_fd, index_name, data_name);
+		r = salvage_open_segment(&source, options->dir_fd);
 	if (r >= 0 && cost(&source) > options->spare)
 		r = -ENOSPC;
 	if (r >= 0)

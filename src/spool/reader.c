@@ -163,17 +163,28 @@ static int open_inputs(int dir_fd, uint64_t first_seq, const char *index_suffix,
 }
 
 /* While somebody looks for the files of a sealed segment, it may be compressed. */
-int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
+static int open_named(int dir_fd, uint64_t first_seq, bool sealed, bool lenient,
+		      struct reader **ret_reader)
 {
 	const char *suffix = sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX;
 	CLEANUP(input_done) struct input index = {.fd = -1};
 	CLEANUP(input_done) struct input data = {.fd = -1};
-	struct reader_files files = {.first_seq = first_seq, .sealed = sealed};
+	struct reader_files files = {.first_seq = first_seq, .sealed = sealed, .lenient = lenient};
 	int r = open_inputs(dir_fd, first_seq, suffix, input_open, &index, &data);
 
 	if (r == -ENOENT && sealed)
 		r = open_inputs(dir_fd, first_seq, suffix, input_open_packed, &index, &data);
 	return r < 0 ? r : begin(&files, &index, &data, ret_reader);
+}
+
+int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
+{
+	return open_named(dir_fd, first_seq, sealed, false, ret_reader);
+}
+
+int reader_open_lenient(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
+{
+	return open_named(dir_fd, first_seq, sealed, true, ret_reader);
 }
 
 void reader_free(struct reader *reader)
@@ -365,6 +376,13 @@ int reader_next(struct reader *reader, struct record *ret_record)
 uint64_t reader_passed(const struct reader *reader)
 {
 	return reader->next;
+}
+
+int reader_sizes(const struct reader *reader, uint64_t *ret_index_size, uint64_t *ret_data_size)
+{
+	int r = input_size(&reader->index.input, ret_index_size);
+
+	return r < 0 ? r : input_size(&reader->data.input, ret_data_size);
 }
 
 uint64_t reader_created_ns(const struct reader *reader)

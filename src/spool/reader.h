@@ -14,6 +14,11 @@ struct reader;
  * when only the data file is missing. A symbolic link in place of either file is −ELOOP. */
 int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader);
 
+/* The same for whoever wants to have what there is: a header that is damaged or missing is no
+ * error.
+ */
+int reader_open_lenient(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader);
+
 /* The same of files that are open already, whatever their names are. */
 struct reader_files {
 	int index_fd, data_fd; /* the reader's from here on, also on failure */
@@ -78,6 +83,9 @@ int reader_time(struct reader *reader, uint64_t number, uint64_t *ret_time_ns);
 /* How many entries were passed, damaged ones too. When reader_next() tells of damage and this stays
  * as it was, the damage is at the end: the sizes of the files do not fit. */
 uint64_t reader_passed(const struct reader *reader);
+
+/* The sizes of both files now. Errors: those of fstat(2). */
+int reader_sizes(const struct reader *reader, uint64_t *ret_index_size, uint64_t *ret_data_size);
 
 /* When the segment was begun; 0 when the header is damaged, which only a lenient reader lets by. */
 uint64_t reader_created_ns(const struct reader *reader);

@@ -55,32 +55,6 @@ static int holds_something(int dir_fd, uint64_t seq, const char *suffix)
 	return !S_ISREG(status.st_mode) || status.st_size > (index ? FORMAT_HEADER_SIZE : 0);
 }
 
-/* Whether a name is there; −errno: nobody knows. */
-static int exists(int dir_fd, uint64_t seq, const char *suffix)
-{
-	char name[FORMAT_NAME_SIZE];
-	struct stat status;
-
-	if (fstatat(dir_fd, format_name(name, seq, suffix), &status, AT_SYMLINK_NOFOLLOW) == 0)
-		return true;
-	return errno == ENOENT ? false : -errno;
-}
-
-/* What is there now, after names were changed. */
-static int look_again(int dir_fd, struct listing_entry *entry)
-{
-	int data = exists(dir_fd, entry->first_seq, FORMAT_DATA_SUFFIX);
-	int sealed = exists(dir_fd, entry->first_seq, FORMAT_INDEX_SUFFIX);
-	int open = exists(dir_fd, entry->first_seq, FORMAT_OPEN_SUFFIX);
-	int packed = exists(dir_fd, entry->first_seq, FORMAT_PACKED_SUFFIX);
-
-	entry->packed = packed > 0;
-	entry->data = data > 0 || packed > 0;
-	entry->sealed = sealed > 0 || packed > 0;
-	entry->open = open > 0;
-	return MIN(MIN(data, sealed), MIN(MIN(open, packed), 0));
-}
-
 int recover_put_aside(const struct recovery *recovery, struct listing_entry *entry)
 {
 	uint64_t seq = entry->first_seq;
@@ -156,8 +130,9 @@ static int end_segment(const struct recovery *recovery, struct listing_entry *en
 		r = seal(recovery->dir_fd, entry);
 	if (r < 0)
 		return r;
-	entry->cut |= exists(recovery->dir_fd, seq, FORMAT_DATA_CUT_SUFFIX) != 0 ||
-		      exists(recovery->dir_fd, seq, FORMAT_INDEX_CUT_SUFFIX) != 0;
+	r = listing_look_again(recovery->dir_fd, entry);
+	if (r < 0)
+		return r;
 	if (tail->whole > 0 && tail->lost > 0)
 		tell(recovery, RECOVER_LOST, seq, tail->lost);
 	if (tail->whole == 0 || tail->damaged || !tail->header)
@@ -215,7 +190,7 @@ int recover_segment(const struct recovery *recovery, struct listing_entry *entry
 	if (entry->fresh) {
 		r = mend_finish(recovery->dir_fd, entry->first_seq);
 		if (r >= 0)
-			r = look_again(recovery->dir_fd, entry);
+			r = listing_look_again(recovery->dir_fd, entry);
 		entry->fresh = r < 0;
 	}
 	if (r >= 0 && (entry->packed || entry->packing))

@@ -64,6 +64,25 @@ int salvage_open(struct salvage_source *source, int dir_fd, const char *index_na
 	return reader_open_files(&files, &source->reader);
 }
 
+static int open_packed(struct salvage_source *source, int dir_fd)
+{
+	int r = reader_open_lenient(dir_fd, source->first_seq, true, &source->reader);
+
+	return r < 0 ? r : reader_sizes(source->reader, &source->index_size, &source->data_size);
+}
+
+int salvage_open_segment(struct salvage_source *source, int dir_fd)
+{
+	char index[FORMAT_NAME_SIZE], data[FORMAT_NAME_SIZE];
+	int r;
+
+	format_name(index, source->first_seq,
+		    source->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX);
+	format_name(data, source->first_seq, FORMAT_DATA_SUFFIX);
+	r = salvage_open(source, dir_fd, index, data);
+	return r == -ENOENT && source->sealed ? open_packed(source, dir_fd) : r;
+}
+
 void salvage_close(struct salvage_source *source)
 {
 	reader_free(source->reader);

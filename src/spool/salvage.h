@@ -21,6 +21,9 @@ struct salvage_source {
  * regular file), −ENOMEM, those of open(2) and read(2). */
 int salvage_open(struct salvage_source *source, int dir_fd, const char *index_name,
 		 const char *data_name);
+
+/* The same for a segment under its own names, which may be compressed if it is sealed. */
+int salvage_open_segment(struct salvage_source *source, int dir_fd);
 void salvage_close(struct salvage_source *source);
 
 /* What was found. */

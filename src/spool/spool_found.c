@@ -193,6 +193,7 @@ int spool_check(struct spool *spool, struct segment *segment)
 		segment->disk_bytes = 0; /* the files stay, and count */
 		return 0;
 	}
+	segment->packed = false;
 	/* The damaged files stay, and count. */
 	r = directory_measure(&spool->directory, segment);
 	if (r < 0)

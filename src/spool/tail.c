@@ -74,11 +74,8 @@ static int walk(struct reader *reader, uint64_t first_seq, struct tail *tail)
 int tail_find(int dir_fd, uint64_t first_seq, struct tail *ret_tail)
 {
 	CLEANUP(salvage_close) struct salvage_source source = {.first_seq = first_seq};
-	char index_name[FORMAT_NAME_SIZE], data_name[FORMAT_NAME_SIZE];
 	struct tail tail = {0};
-	int r = salvage_open(&source, dir_fd,
-			     format_name(index_name, first_seq, FORMAT_OPEN_SUFFIX),
-			     format_name(data_name, first_seq, FORMAT_DATA_SUFFIX));
+	int r = salvage_open_segment(&source, dir_fd);
 
 	if (r < 0)
 		return r;
