@@ -15,6 +15,7 @@ static const struct {
 } commands[] = {
 	{"capture", command_capture, "save a WebSocket stream in temporary files and process it"},
 	{"cat", command_cat, "print what a spool holds"},
+	{"check", command_check, "verify a spool, and say what is damaged"},
 	{"feed", command_feed, "serve a stream of made-up trades to try things with"},
 	{"ls", command_ls, "show which spools there are, or what is in one"},
 	{"temp", command_temp, "temporary files for shell scripts"},
@@ -32,6 +33,21 @@ static int print_help(void)
 	       "To begin with:\n\n"
 	       "  weir capture ws://HOST/PATH -- wc -l {}\n");
 	return 0;
+}
+
+/* " capture, cat and temp". */
+static const char *list_commands(void)
+{
+	static char text[256];
+	size_t size = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && size < sizeof(text); i++) {
+		const char *before = i == 0 ? " " : i + 1 < ARRAY_SIZE(commands) ? ", " : " and ";
+
+		size += (size_t)snprintf(text + size, sizeof(text) - size, "%s%s", before,
+					 commands[i].name);
+	}
+	return text;
 }
 
 /* A full disk behind standard output is only noticed when it is flushed. */
@@ -57,7 +73,7 @@ int main(int argc, char **argv)
 {
 	fill_standard_descriptors();
 	if (argc < 2) {
-		say_error("which command? There are capture, cat, feed, ls and temp");
+		say_error("which command? There are%s", list_commands());
 		say_hint("see weir --help");
 		return WEIR_USAGE;
 	}

@@ -8,7 +8,7 @@
 
 int program_check(const char *program, const char *consequence)
 {
-	switch (command_check(program)) {
+	switch (command_find(program)) {
 	case 0:
 		return 0;
 	case -ENOENT:

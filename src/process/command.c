@@ -73,7 +73,7 @@ static int find(const char *program, char **ret_path)
 	}
 }
 
-int command_check(const char *program)
+int command_find(const char *program)
 {
 	CLEANUP_FREE char *path = NULL;
 

@@ -14,7 +14,7 @@ typedef int command_ended(void *data, int wait_status);
 
 /* Whether `program` can be run: 0, −ENOENT (there is no such file, in $PATH if it has no slash) or
  * −EACCES. */
-int command_check(const char *program);
+int command_find(const char *program);
 
 /* Starts `argv` for a segment, see weir_capture_options.command. It gets a process group of its
  * own, so that Ctrl-C on the terminal does not reach it. Errors: −ENOMEM, those of posix_spawn(3),

@@ -198,3 +198,10 @@ int listing_look_again(int dir_fd, struct listing_entry *entry)
 	*entry = now;
 	return 0;
 }
+
+bool listing_is_suffix(const char *suffix)
+{
+	struct listing_entry entry = {0};
+
+	return note_suffix(&entry, suffix);
+}

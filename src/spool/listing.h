@@ -36,6 +36,9 @@ struct listing {
 int listing_read(int dir_fd, struct listing *ret_listing);
 void listing_done(struct listing *listing);
 
+/* Whether a name with this suffix is one of a segment. */
+bool listing_is_suffix(const char *suffix);
+
 /* Whether a file of a segment is there; −errno: nobody knows. */
 int listing_has(int dir_fd, uint64_t first_seq, const char *suffix);
 

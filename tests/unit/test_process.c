@@ -145,13 +145,13 @@ static void test_programs_by_path(void **state)
 	put_program("runs", 0755);
 	put_program("does-not", 0644);
 	assert_int_equal(mkdir(in_scratch("dir"), 0755), 0);
-	assert_int_equal(command_check("/bin/sh"), 0);
-	assert_int_equal(command_check(in_scratch("runs")), 0);
-	assert_int_equal(command_check(in_scratch("does-not")), -EACCES);
-	assert_int_equal(command_check(in_scratch("dir")), -EACCES);
-	assert_int_equal(command_check(in_scratch("missing")), -ENOENT);
-	assert_int_equal(command_check(in_scratch("runs/below")), -ENOENT);
-	assert_int_equal(command_check(""), -ENOENT);
+	assert_int_equal(command_find("/bin/sh"), 0);
+	assert_int_equal(command_find(in_scratch("runs")), 0);
+	assert_int_equal(command_find(in_scratch("does-not")), -EACCES);
+	assert_int_equal(command_find(in_scratch("dir")), -EACCES);
+	assert_int_equal(command_find(in_scratch("missing")), -ENOENT);
+	assert_int_equal(command_find(in_scratch("runs/below")), -ENOENT);
+	assert_int_equal(command_find(""), -ENOENT);
 }
 
 static void set_path(const char *before, const char *behind)
@@ -169,15 +169,15 @@ static void test_programs_in_the_search_path(void **state)
 	(void)state;
 	put_program("only-here", 0755);
 	put_program("not-to-run", 0644);
-	assert_int_equal(command_check("sh"), 0);
-	assert_int_equal(command_check("only-here"), -ENOENT);
+	assert_int_equal(command_find("sh"), 0);
+	assert_int_equal(command_find("only-here"), -ENOENT);
 	set_path("/missing:", ":/usr/bin");
-	assert_int_equal(command_check("only-here"), 0);
-	assert_int_equal(command_check("not-to-run"), -EACCES);
-	assert_int_equal(command_check("nowhere-at-all"), -ENOENT);
+	assert_int_equal(command_find("only-here"), 0);
+	assert_int_equal(command_find("not-to-run"), -EACCES);
+	assert_int_equal(command_find("nowhere-at-all"), -ENOENT);
 	unsetenv("PATH");
-	assert_int_equal(command_check("sh"), 0);
-	assert_int_equal(command_check("only-here"), -ENOENT);
+	assert_int_equal(command_find("sh"), 0);
+	assert_int_equal(command_find("only-here"), -ENOENT);
 	setenv("PATH", saved, 1);
 }
 
@@ -194,7 +194,7 @@ static void test_empty_parts_of_the_search_path(void **state)
 	assert_int_equal(chdir(scratch), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
 		setenv("PATH", paths[i], 1);
-		found += command_check("only-here") == 0;
+		found += command_find("only-here") == 0;
 	}
 	setenv("PATH", saved, 1);
 	assert_int_equal(fchdir(here), 0);
