@@ -7,6 +7,7 @@ int command_cat(int argc, char **argv);
 int command_check(int argc, char **argv);
 int command_feed(int argc, char **argv);
 int command_ls(int argc, char **argv);
+int command_reap(int argc, char **argv);
 int command_temp(int argc, char **argv);
 
 #endif

@@ -18,6 +18,7 @@ static const struct {
 	{"check", command_check, "verify a spool, and say what is damaged"},
 	{"feed", command_feed, "serve a stream of made-up trades to try things with"},
 	{"ls", command_ls, "show which spools there are, or what is in one"},
+	{"reap", command_reap, "delete what killed captures have left and nobody needs"},
 	{"temp", command_temp, "temporary files for shell scripts"},
 };
 

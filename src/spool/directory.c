@@ -103,13 +103,16 @@ static bool has_own_lock(const struct spool_directory *directory)
 	return n <= 0 || strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) == 0;
 }
 
-bool directory_is_spool(int dir_fd, const struct listing *listing)
+bool directory_has_note(int dir_fd)
 {
 	char text[NOTE_SIZE] = "";
 
-	if (listing->count > 0 || !listing->has_lock)
-		return listing->count > 0;
 	return read_lock(dir_fd, text) > 0 && strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) == 0;
+}
+
+bool directory_is_spool(int dir_fd, const struct listing *listing)
+{
+	return listing->count > 0 || (listing->has_lock && directory_has_note(dir_fd));
 }
 
 /* A directory that is neither empty nor a spool is somebody else's. */

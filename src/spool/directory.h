@@ -32,6 +32,9 @@ int directory_borrow(struct spool_directory *directory, const char *dir);
  * are segments. An empty directory is none. */
 bool directory_is_spool(int dir_fd, const struct listing *listing);
 
+/* Whether there is a lock with our note in it. */
+bool directory_has_note(int dir_fd);
+
 /* Removes the lock file and the directory, which must be empty otherwise. */
 int directory_remove(struct spool_directory *directory);
 
