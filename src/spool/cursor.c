@@ -5,9 +5,12 @@
  *
  * An open segment that has no further record is either being written, or it was sealed or deleted
  * since it was opened. Which one, the directory says: while the file under the name is the one that
- * is being read, more may come. Otherwise it is opened again under its new name, since what was
- * written before the seal must be read too; when it is gone, what is held open of it is read to its
- * end.
+ * is being read, and no segment begins with the next number, more may come. Otherwise it is opened
+ * again under its new name, since what was written before the seal must be read too; when it is
+ * gone, what is held open of it is read to its end.
+ *
+ * A listing that is read while files are renamed may miss some. So what follows on the last record,
+ * whose name is known, is looked for by it before anything is said to be missing.
  */
 #include "spool/cursor.h"
 
@@ -138,6 +141,23 @@ static int open_reader(const struct cursor *cursor, const struct listing_entry *
 	return reader_open(cursor->dir_fd, entry->first_seq, true, ret_reader);
 }
 
+/* Opens the segment that begins with the next number. −ENOENT: it is not there; or it is being
+ * begun, or damaged, which is for the listing to tell. */
+static int open_following(struct cursor *cursor)
+{
+	const struct listing_entry entry = {.first_seq = cursor->seq};
+	bool known = cursor->has_passed && cursor->passed >= cursor->seq;
+
+	if (!cursor->live || !cursor->continuing || known ||
+	    open_reader(cursor, &entry, &cursor->sealed, &cursor->reader) < 0)
+		return -ENOENT;
+	cursor->first_seq = cursor->passed = entry.first_seq;
+	cursor->has_passed = true;
+	cursor->gone = false;
+	place(cursor);
+	return 0;
+}
+
 /* A segment that is being begun: its index is not there yet, or has no header. */
 static bool is_being_begun(const struct cursor *cursor, const struct listing_entry *entry,
 			   int error)
@@ -152,8 +172,11 @@ static bool is_being_begun(const struct cursor *cursor, const struct listing_ent
 static int open_listed(struct cursor *cursor)
 {
 	const struct listing_entry *entry = &cursor->listing.entries[cursor->at];
-	int r = open_reader(cursor, entry, &cursor->sealed, &cursor->reader);
+	int r;
 
+	if (entry->first_seq > cursor->seq && open_following(cursor) >= 0)
+		return 1;
+	r = open_reader(cursor, entry, &cursor->sealed, &cursor->reader);
 	if (r < 0 && is_being_begun(cursor, entry, r))
 		return 0;
 	cursor->first_seq = entry->first_seq;
@@ -192,7 +215,7 @@ static int open_next(struct cursor *cursor)
 				break; /* it is being begun */
 		}
 		if (fresh)
-			return 0;
+			return open_following(cursor) >= 0;
 		r = refresh(cursor);
 		if (r < 0)
 			return r;
@@ -210,6 +233,19 @@ static bool is_still_open(const struct cursor *cursor)
 	return fstatat(cursor->dir_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       fstat(reader_index_fd(cursor->reader), &held) == 0 && named.st_ino == held.st_ino &&
 	       named.st_dev == held.st_dev;
+}
+
+/* Whether a segment begins with the next number: then the one before it is complete, whatever name
+ * its index has, and all of it was read. */
+static bool has_successor(const struct cursor *cursor)
+{
+	char open[FORMAT_NAME_SIZE], sealed[FORMAT_NAME_SIZE];
+
+	format_name(open, cursor->seq, FORMAT_OPEN_SUFFIX);
+	format_name(sealed, cursor->seq, FORMAT_INDEX_SUFFIX);
+	return cursor->seq > cursor->first_seq &&
+	       (faccessat(cursor->dir_fd, open, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+		faccessat(cursor->dir_fd, sealed, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 }
 
 /* An open segment is not any more: it goes on in the sealed one, or it was deleted. */
@@ -237,7 +273,7 @@ static int reach_open_end(struct cursor *cursor)
 {
 	int r;
 
-	if (cursor->gone || !cursor->live) {
+	if (cursor->gone || !cursor->live || has_successor(cursor)) {
 		close_segment(cursor);
 		return 1;
 	}

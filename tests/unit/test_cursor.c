@@ -1,6 +1,6 @@
 /* A whole spool read in order, while segments are written, sealed, mended and deleted; and a moment
  * found in it.
- * --wrap: none. */
+ * --wrap: readdir readdir64. */
 #include "test_spool_support.h"
 
 #include "spool/cursor.h"
@@ -13,6 +13,28 @@
 
 static int dir_fd = -1;
 
+/* What a listing misses that is read while a file is renamed: a name that begins so. */
+static const char *missed;
+
+struct dirent *__real_readdir64(DIR *dir);
+struct dirent *__wrap_readdir64(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir);
+
+struct dirent *__wrap_readdir64(DIR *dir)
+{
+	struct dirent *entry;
+
+	do
+		entry = __real_readdir64(dir);
+	while (entry && missed && strncmp(entry->d_name, missed, strlen(missed)) == 0);
+	return entry;
+}
+
+struct dirent *__wrap_readdir(DIR *dir)
+{
+	return __wrap_readdir64(dir);
+}
+
 static int setup(void **state)
 {
 	if (setup_scratch(state) < 0)
@@ -23,6 +45,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	missed = NULL;
 	close(dir_fd);
 	return teardown_scratch(state);
 }
@@ -192,6 +215,45 @@ static void test_no_number_comes_twice(void **state)
 	put_segment(7, 2, true, rising);
 	assert_int_equal(cursor_open(dir_fd, true, &cursor), 0);
 	expect(cursor, 0, 15);
+}
+
+static void test_what_a_listing_misses_is_found(void **state)
+{
+	CURSOR *cursor = NULL;
+
+	(void)state;
+	put_segment(0, 3, true, rising);
+	assert_int_equal(cursor_open(dir_fd, true, &cursor), 0);
+	expect(cursor, 0, 3);
+	missed = "00000000000000000003.";
+	put_segment(3, 2, true, rising);
+	put_segment(5, 2, true, rising);
+	put_segment(7, 1, false, rising);
+	expect(cursor, 3, 8); /* there is one behind it */
+	missed = "00000000000000000009.";
+	put_segment(7, 2, false, rising);
+	seal(7);
+	put_segment(9, 2, false, rising);
+	expect(cursor, 8, 11); /* it is the last one */
+	assert_int_equal(cursor_skipped(cursor), 0);
+}
+
+/* With sync, an index that is complete gets its name late. */
+static void test_a_complete_segment_is_not_waited_for(void **state)
+{
+	CURSOR *cursor = NULL;
+
+	(void)state;
+	put_segment(0, 3, false, rising);
+	assert_int_equal(cursor_open(dir_fd, true, &cursor), 0);
+	expect(cursor, 0, 3);
+	put_segment(0, 5, false, rising);
+	put_segment(5, 2, false, rising);
+	expect(cursor, 3, 7);
+	seal(0);
+	put_segment(5, 4, false, rising);
+	expect(cursor, 7, 9);
+	assert_int_equal(cursor_skipped(cursor), 0);
 }
 
 static void test_damage_is_told_and_passed(void **state)
@@ -413,6 +475,8 @@ int main(void)
 		TEST(test_a_spool_as_it_was),
 		TEST(test_what_was_acknowledged_is_passed_over),
 		TEST(test_no_number_comes_twice),
+		TEST(test_what_a_listing_misses_is_found),
+		TEST(test_a_complete_segment_is_not_waited_for),
 		TEST(test_damage_is_told_and_passed),
 		TEST(test_the_torn_end_of_an_open_segment_is_waited_for),
 		TEST(test_seeking_numbers),
