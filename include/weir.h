@@ -128,6 +128,9 @@ struct weir_stats {
 	uint64_t failures;	   /* attempts that did not become one */
 	size_t connected;	   /* sources that have an open connection now */
 	bool blocked;		   /* not reading, until there is room under disk_max */
+	bool compresses;	   /* there is compression, and the next two count: */
+	uint64_t compressed;	   /* segments that were, */
+	uint64_t compress_failed;  /* or could not be, and are as they were */
 	bool synced;		   /* there is sync, and the next two count: */
 	uint64_t durable_messages; /* of those captured, what no loss of power can take: synced, or
 				    */
@@ -258,6 +261,10 @@ struct weir_capture_options {
 
 	uint64_t min_free;	   /* of the disk, stays free (0) */
 	enum weir_on_full on_full; /* what is done at these, or when the disk is full (block) */
+
+	/* Segments that wait are compressed, by zstd at this level, from 1 to 19 (not at all). Who
+	 * gets one that was gets it as it was before, by descriptors, as with `ephemeral`. */
+	unsigned compress_level;
 
 	/* A thread of the library does it, in which all signals are blocked. When it fails, the
 	 * capture ends: WEIR_STORAGE. The spool must be on a disk. */

@@ -56,6 +56,8 @@ static void add_spool(struct table *table, struct capture_options *options)
 		 "or while no more than this is free on the disk (0)"},
 		{"on-full", ARGUMENT_TEXT, &options->on_full_name, "WHAT",
 		 "at it, or on a full disk: block, drop-oldest, drop-newest, stop (block)"},
+		{"compress", ARGUMENT_TEXT, &options->compress_text, "HOW",
+		 "compress segments that wait: zstd or zstd=LEVEL, from 1 to 19 (3)"},
 		{"sync", ARGUMENT_TEXT, &options->sync_text, "WHEN",
 		 "make it safe from power cuts: none, interval[=TIME], bytes=SIZE, seal, every"},
 		{"messages", ARGUMENT_COUNT, &c->messages_max, "N", "end after N messages"},
@@ -267,6 +269,27 @@ static int choose_on_full(struct capture_options *options)
 	return WEIR_USAGE;
 }
 
+static int choose_compression(struct capture_options *options)
+{
+	static const char name[] = "zstd";
+	const char *text = options->compress_text;
+	uint64_t level = 3;
+
+	if (!text)
+		return 0;
+	if (strncmp(text, name, strlen(name)) == 0) {
+		const char *value = text + strlen(name);
+
+		if (!*value || (*value == '=' && units_parse_count(value + 1, &level) >= 0 &&
+				level > 0 && level < 100)) {
+			options->capture.compress_level = (unsigned)level;
+			return 0;
+		}
+	}
+	say_error("--compress takes zstd or zstd=LEVEL, not \"%s\"", text);
+	return WEIR_USAGE;
+}
+
 static int choose_destination(struct capture_options *options, char **command)
 {
 	struct weir_capture_options *capture = &options->capture;
@@ -428,6 +451,8 @@ int capture_options_parse(struct capture_options *options, int argc, char **argv
 		code = choose_sync(options);
 	if (code == 0)
 		code = choose_on_full(options);
+	if (code == 0)
+		code = choose_compression(options);
 	if (code == 0)
 		code = choose_source(options);
 	if (code == 0)

@@ -29,7 +29,7 @@ struct capture_options {
 	bool ipv4, ipv6, keep;
 	const char *token_command; /* for the shell */
 	char *token_arguments[4];
-	const char *status_name, *sync_text, *on_full_name;
+	const char *status_name, *sync_text, *on_full_name, *compress_text;
 	enum capture_status status;
 };
 

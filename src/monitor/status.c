@@ -112,6 +112,9 @@ void status_summary(FILE *to, const struct weir_stats *stats)
 		"segments   %" PRIu64 " sealed, %" PRIu64 " processed, %" PRIu64
 		" kept after a failure, %" PRIu64 " left\n",
 		stats->segments, stats->acked, stats->kept, stats->backlog_segments);
+	if (stats->compresses)
+		fprintf(to, "compressed %" PRIu64 " segments, %" PRIu64 " could not be\n",
+			stats->compressed, stats->compress_failed);
 	fprintf(to, "disk       %s held at the peak, %s now\n",
 		units_format_size(stats->disk_peak_bytes, a),
 		units_format_size(stats->disk_bytes, b));
@@ -175,6 +178,10 @@ void status_json(FILE *to, const struct weir_stats *stats, const struct status_n
 	put_number(to, "missing", stats->missing);
 	put_number(to, "close_code", stats->close_code);
 	put_number(to, "cut_bytes", stats->cut_bytes);
+	if (stats->compresses) {
+		put_number(to, "compressed", stats->compressed);
+		put_number(to, "compress_failures", stats->compress_failed);
+	}
 	if (stats->synced) {
 		put_number(to, "durable_messages", stats->durable_messages);
 		put_number(to, "durable_bytes", stats->durable_bytes);

@@ -47,6 +47,8 @@ static int set_up(struct weir_capture *capture)
 		.take_early = capture->options.to == WEIR_TO_STREAM,
 		.on_recovered = on_recovered,
 		.data = capture,
+		.pack_level = (int)capture->options.compress_level,
+		.pack_all = capture->options.to == WEIR_TO_SPOOL,
 	};
 	int r = spool_open(&spool, &capture->spool);
 
@@ -57,6 +59,8 @@ static int set_up(struct weir_capture *capture)
 	r = loop_new(&capture->loop);
 	if (r >= 0)
 		r = sync_begin(capture);
+	if (r >= 0)
+		r = packing_begin(capture);
 	if (r >= 0)
 		r = delivery_new(capture->loop, capture->spool, &capture->options, events_progress,
 				 capture, &capture->delivery);
@@ -81,7 +85,7 @@ enum weir_outcome weir_capture_new(const struct weir_capture_options *options,
 	capture->stop_fd = -1;
 	capture->stop_source =
 		(struct loop_source){.callback = events_stop, .data = capture, .fd = -1};
-	capture->sync_source.fd = -1;
+	capture->sync_source.fd = capture->pack_source.fd = -1;
 	capture->age_timer = (struct loop_timer){.callback = events_age, .data = capture};
 	capture->room_timer = (struct loop_timer){.callback = pressure_relieve, .data = capture};
 	capture->tick_timer = (struct loop_timer){.callback = events_tick, .data = capture};
@@ -184,6 +188,9 @@ struct weir_stats weir_capture_stats(const struct weir_capture *capture)
 	stats.lost_events = counters.lost_events;
 	stats.disk_bytes = counters.held_bytes;
 	stats.disk_peak_bytes = counters.peak_bytes;
+	stats.compresses = capture->options.compress_level > 0;
+	stats.compressed = counters.packed;
+	stats.compress_failed = counters.pack_failures;
 	stats.synced = capture->options.sync != WEIR_SYNC_NONE;
 	durable = spool_durable(capture->spool).durable;
 	stats.durable_messages = durable.messages;

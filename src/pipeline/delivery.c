@@ -88,9 +88,11 @@ static int take_next(struct delivery *delivery)
 	int r = 0;
 
 	while (r >= 0 && (delivery->current = spool_take(delivery->spool))) {
-		if (delivery->current->counted)
+		r = delivery->current->view_error;
+		if (r >= 0 && delivery->current->counted)
 			return 0;
-		r = spool_check(delivery->spool, delivery->current);
+		if (r >= 0)
+			r = spool_check(delivery->spool, delivery->current);
 		if (r >= 0)
 			return 0;
 		r = keep(delivery, r);
@@ -150,7 +152,8 @@ static int follow(struct delivery *delivery)
 	struct spool_view view;
 	int r = 0;
 
-	if (!spool_view_open(delivery->spool, &view) || view.data_size == 0)
+	if (spool_has_waiting(delivery->spool) || !spool_view_open(delivery->spool, &view) ||
+	    view.data_size == 0)
 		return 0;
 	if (!delivery->following)
 		r = begin(delivery, NULL);
@@ -260,7 +263,7 @@ void delivery_free(struct delivery *delivery)
 
 bool delivery_is_idle(const struct delivery *delivery)
 {
-	if (delivery->current)
+	if (delivery->current || spool_is_packing(delivery->spool))
 		return false;
 	return !delivery->stream || delivery->broken || stream_is_done(delivery->stream);
 }

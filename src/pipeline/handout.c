@@ -12,11 +12,16 @@
 #include <tempfile.h>
 #include <unistd.h>
 
+static bool is_ephemeral(const struct segment *segment)
+{
+	return segment->data_file && !segment->packed;
+}
+
 static void set_segment(struct handout *handout, const struct spool *spool,
 			const struct segment *segment)
 {
 	handout->segment = (struct weir_segment){
-		.spool = segment->data_file ? NULL : spool_path(spool),
+		.spool = is_ephemeral(segment) ? NULL : spool_path(spool),
 		.data = handout->data,
 		.index = handout->index,
 		.data_fd = handout->data_fd,
@@ -68,11 +73,15 @@ static char *path_for_others(const struct tempfile *file)
 	return asprintf(&path, "/proc/%d/fd/%d", getpid(), tempfile_fd(file)) < 0 ? NULL : path;
 }
 
+/* Of a compressed one, both are in the same file. */
 static void set_names(struct handout *handout, const struct spool *spool,
 		      const struct segment *segment)
 {
-	handout->data = path_in_spool(spool, segment->first_seq, FORMAT_DATA_SUFFIX);
-	handout->index = path_in_spool(spool, segment->first_seq, FORMAT_INDEX_SUFFIX);
+	handout->data = path_in_spool(spool, segment->first_seq,
+				      segment->packed ? FORMAT_PACKED_SUFFIX : FORMAT_DATA_SUFFIX);
+	handout->index =
+		path_in_spool(spool, segment->first_seq,
+			      segment->packed ? FORMAT_PACKED_SUFFIX : FORMAT_INDEX_SUFFIX);
 }
 
 static int open_unnamed(struct handout *handout, const struct spool *spool,
@@ -113,7 +122,7 @@ int handout_init_kept(struct handout *handout, const struct spool *spool,
 		      const struct segment *segment)
 {
 	*handout = (struct handout){.data_fd = -1, .index_fd = -1};
-	if (segment->data_file) {
+	if (is_ephemeral(segment)) {
 		handout->data = path_for_others(segment->data_file);
 		handout->index = path_for_others(segment->index_file);
 	} else {

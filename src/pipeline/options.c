@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/macro.h"
 #include "pipeline/duplicates.h"
+#include "spool/codec.h"
 #include "spool/spool.h"
 #include "websocket/source.h"
 
@@ -36,6 +37,24 @@ static void check_sync(const struct weir_capture_options *options, struct fault 
 			  "--sync does not go with it");
 }
 
+static void check_compression(const struct weir_capture_options *options, struct fault *fault)
+{
+	if (options->compress_level == 0)
+		return;
+	if (!codec_exists())
+		fault_set(
+			fault, WEIR_USAGE,
+			"--compress: this weir was built without libzstd, which is needed for it");
+	if (options->compress_level > CODEC_LEVEL_MAX)
+		fault_set(fault, WEIR_USAGE, "--compress takes levels from 1 to %d, as zstd=3",
+			  CODEC_LEVEL_MAX);
+	if (options->ephemeral)
+		fault_set(
+			fault, WEIR_USAGE,
+			"--compress makes other files of those in a spool: --ephemeral, which has "
+			"none, does not go with it");
+}
+
 static void check(const struct weir_capture_options *options, struct fault *fault)
 {
 	if (!options->sources || options->source_count == 0)
@@ -61,6 +80,7 @@ static void check(const struct weir_capture_options *options, struct fault *faul
 			"--spool names the directory: --dir, --prefix and --suffix, which make up "
 			"a temporary one, do not go with it");
 	check_sync(options, fault);
+	check_compression(options, fault);
 	if (options->ephemeral)
 		check_ephemeral(options, fault);
 }

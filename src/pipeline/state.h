@@ -42,7 +42,7 @@ struct weir_capture {
 	bool aborted, removed;
 	uint64_t stops; /* calls of weir_capture_stop() */
 	int stop_fd;
-	struct loop_source stop_source, sync_source;
+	struct loop_source stop_source, sync_source, pack_source;
 	struct loop_timer age_timer, tick_timer, duration_timer, sync_timer;
 	struct loop_timer room_timer; /* looks for room while the disk is full */
 	uint64_t room_wait_ns;	      /* how long it waits */
@@ -103,6 +103,9 @@ void drop_forget(struct weir_capture *capture, uint16_t lane);
 /* Callbacks of a source, for connections that were opened or lost; their data is the capture. */
 int record_opened(void *data, const struct source_place *place, uint64_t time_ns);
 int record_lost(void *data, const struct source_place *place, const struct source_loss *loss);
+
+/* Waits for what is being compressed, if anything ever is. */
+int packing_begin(struct weir_capture *capture);
 
 /* Waits for what is being synced, if anything is. */
 int sync_begin(struct weir_capture *capture);

@@ -24,8 +24,8 @@ struct child {
 struct child_options {
 	char *const *argv; /* ends with NULL, as the environment */
 	char *const *environment;
-	int input;  /* its standard input, */
-	int output; /* and its standard output; -1: ours */
+	int input;	   /* its standard input, */
+	int output;	   /* and its standard output; -1: ours */
 	const int *passed; /* descriptors, 3 or above, that it gets under the same numbers */
 	size_t passed_count;
 };

@@ -143,7 +143,7 @@ static int start(struct child *child, char *const *argv, char *const *environmen
 		.input = input,
 		.output = -1,
 		.passed = files,
-		.passed_count = segment->spool ? 0 : ARRAY_SIZE(files),
+		.passed_count = segment->data_fd > STDERR_FILENO ? ARRAY_SIZE(files) : 0,
 	};
 	int r = child_start(child, &options);
 

@@ -13,7 +13,8 @@ struct tempfile;
 struct segment {
 	struct segment *next;
 	struct tempfile *data_file, *index_file; /* without names; NULL: named, in the directory */
-	bool packed; /* compressed, in one file; then the two above are a view of it */
+	bool packed;	/* compressed, in one file; then the two above are a view of it */
+	int view_error; /* −errno: there can be no view */
 	uint64_t first_seq;
 	uint64_t records; /* messages and events */
 	uint64_t disk_bytes;

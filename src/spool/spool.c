@@ -40,6 +40,8 @@ int spool_open(const struct spool_options *options, struct spool **ret_spool)
 	r = open_directory(spool);
 	if (r >= 0)
 		r = spool_begin_sync(spool);
+	if (r >= 0)
+		r = spool_begin_packing(spool);
 	if (r < 0)
 		return r;
 	*ret_spool = TAKE_PTR(spool);
@@ -61,6 +63,7 @@ void spool_free(struct spool *spool)
 	if (!spool)
 		return;
 	durable_free(spool->durable);
+	packer_free(spool->packing.packer);
 	writer_free(spool->writer);
 	free_list(spool->acked);
 	waiting_clear(&spool->waiting);
@@ -92,13 +95,20 @@ struct segment *spool_take(struct spool *spool)
 {
 	struct segment *segment = spool->first;
 
-	if (!segment || !spool_may_take(spool, segment))
+	if (!segment || !spool_may_take(spool, segment) || !spool_is_plain(spool, segment) ||
+	    !spool_leave_packing(spool, segment))
 		return NULL;
 	spool->first = segment->next;
 	if (!spool->first)
 		spool->end = &spool->first;
 	segment->next = NULL;
+	spool_pack_more(spool);
 	return segment;
+}
+
+bool spool_has_waiting(const struct spool *spool)
+{
+	return spool->first != NULL;
 }
 
 int spool_delete(struct spool *spool, struct segment *segment)
@@ -117,6 +127,7 @@ int spool_delete(struct spool *spool, struct segment *segment)
 
 int spool_ack(struct spool *spool, struct segment *segment)
 {
+	spool_drop_view(spool, segment);
 	if (spool_may_delete(spool, segment))
 		return spool_delete(spool, segment);
 	segment->next = spool->acked;
@@ -128,6 +139,7 @@ void spool_keep(struct spool *spool, struct segment *segment)
 {
 	spool->counters.kept++;
 	spool->counters.backlog--;
+	spool_drop_view(spool, segment);
 	if (!segment->data_file && !spool->options.may_drop)
 		return segment_free(segment);
 	segment->next = spool->kept;

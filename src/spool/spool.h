@@ -46,6 +46,8 @@ struct spool_options {
 	/* What an earlier run left was not as it should be. May be NULL. */
 	void (*on_recovered)(void *data, const struct recover_news *news);
 	void *data;
+	int pack_level; /* of the compression of segments that wait, as of codec.h; 0: none */
+	bool pack_all;	/* also the one that would come out next, since none will */
 };
 
 /* Opens a spool and locks it. Segments that are there from an earlier run come out first; one that
@@ -143,9 +145,12 @@ enum spool_lack spool_lack(struct spool *spool, uint64_t reserved);
 
 /* The oldest sealed segment that was not taken yet, or NULL. It is the caller's until it goes to
  * spool_ack() (deleted, also when that reports an error) or spool_keep() (left on the disk; of an
- * ephemeral spool, until it is freed). With sync, it comes out when it is durable, and is deleted
- * when the number behind it is. */
+ * ephemeral spool, until it is freed). A compressed one comes out when it is plain again; where
+ * that cannot be done, segment.view_error says why. With sync, it comes out when it is durable, and
+ * is deleted when the number behind it is. */
 struct segment *spool_take(struct spool *spool);
+bool spool_has_waiting(
+	const struct spool *spool); /* sealed ones, whether they can come out or not */
 int spool_ack(struct spool *spool, struct segment *segment);
 void spool_keep(struct spool *spool, struct segment *segment);
 
@@ -177,6 +182,8 @@ struct spool_counters {
 	uint64_t peak_bytes;
 	uint64_t lost_events;			  /* that were not recorded for want of room */
 	uint64_t dropped_messages, dropped_bytes; /* of payload: see struct loss */
+	uint64_t packed;			  /* compressed in this run, */
+	uint64_t pack_failures;			  /* or not, for want of disk or memory */
 };
 
 struct spool_counters spool_counters(const struct spool *spool);
@@ -204,6 +211,14 @@ bool spool_is_syncing(const struct spool *spool);
 /* For the end: 1 when everything that is left is durable, or a sync has failed. 0: to be asked
  * again after progress. Or an error. */
 int spool_settle(struct spool *spool);
+
+/* Readable when a segment was compressed, or can come out that was; spool_pack_collect() takes
+ * notice of that. -1: that will never be. */
+int spool_pack_fd(const struct spool *spool);
+void spool_pack_collect(struct spool *spool);
+
+/* Whether a segment is being compressed, or made plain again to come out. */
+bool spool_is_packing(const struct spool *spool);
 
 DEFINE_CLEANUP(struct spool *, spool_free);
 

@@ -126,9 +126,10 @@ static struct segment *unlink_oldest(struct spool *spool)
 {
 	struct segment **at = find_oldest(spool), *segment;
 
-	if (!at || !spool_may_delete(spool, *at))
+	if (!at || !spool_may_delete(spool, *at) || !spool_leave_packing(spool, *at))
 		return NULL;
 	segment = *at;
+	spool_drop_view(spool, segment);
 	*at = segment->next;
 	if (at == &spool->first) {
 		if (!spool->first)

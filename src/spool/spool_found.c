@@ -185,6 +185,7 @@ int spool_check(struct spool *spool, struct segment *segment)
 
 	if (r != -EBADMSG && r != -ENOMSG)
 		return r;
+	spool_drop_view(spool, segment); /* it holds the damage too */
 	mended = recover_mend(&mending, segment->first_seq, end_seq(spool));
 	if (mended < 0)
 		return r;

@@ -85,7 +85,8 @@ uint64_t spool_spare(const struct spool *spool)
 /* What may be used under the cap, and of the disk. */
 static uint64_t below_cap(const struct spool *spool, uint64_t reserved)
 {
-	uint64_t used = spool_held(spool) + reserved + OTHER_COST, max = spool->options.disk_max;
+	uint64_t used = spool_held(spool) + spool_pack_reserve(spool) + reserved + OTHER_COST;
+	uint64_t max = spool->options.disk_max;
 
 	if (max == 0)
 		return UINT64_MAX;

@@ -1,17 +1,27 @@
 /* What a spool is made of: shared by spool.c, which opens it and hands out what is sealed,
- * spool_write.c, which takes what comes, spool_room.c, which says how much more may come, and
- * spool_sync.c, which makes it durable, and spool_found.c, which looks after what an earlier run
- * has left. */
+ * spool_write.c, which takes what comes, spool_room.c, which says how much more may come,
+ * spool_sync.c, which makes it durable, spool_pack.c, which compresses what waits, and
+ * spool_found.c, which looks after what an earlier run has left. */
 #ifndef WEIR_SPOOL_SPOOL_STATE_H
 #define WEIR_SPOOL_SPOOL_STATE_H
 
 #include "spool/directory.h"
 #include "spool/durable.h"
+#include "spool/packer.h"
 #include "spool/spool.h"
 #include "spool/waiting.h"
 #include "spool/writer.h"
 
 #define SPOOL_SEGMENTS_PER_CAP 4 /* so that one can be written while others are processed */
+
+struct spool_packing {
+	struct packer *packer; /* NULL: nothing is, or was, compressed */
+	struct segment *busy;  /* the packer has it */
+	struct segment *last;  /* which was looked at, of those that wait */
+	bool urgent;	       /* the next one that comes out is waited for: nothing else now */
+	uint64_t bytes;	       /* that compressing `busy` may take; 0: it is not being compressed */
+	uint64_t view_bytes;   /* that the view takes of the one that is out */
+};
 
 struct spool {
 	struct spool_options options;
@@ -36,12 +46,14 @@ struct spool {
 	struct segment done;	  /* totals over all segments that this run has sealed */
 	struct durable *durable;  /* NULL: nothing is synced */
 	struct segment *acked;	  /* to be deleted once their numbers are durable */
+	struct spool_packing packing;
 	struct spool_counters counters;
 };
 
 static inline uint64_t spool_held(const struct spool *spool)
 {
-	return spool->sealed_bytes + (spool->writer ? writer_held(spool->writer) : 0);
+	return spool->sealed_bytes + (spool->writer ? writer_held(spool->writer) : 0) +
+	       spool->packing.bytes + spool->packing.view_bytes;
 }
 
 static inline void spool_note_peak(struct spool *spool)
@@ -72,6 +84,25 @@ int spool_sync_seal(struct spool *spool);
 /* Whether the segment may be handed on, and whether it may be deleted. */
 bool spool_may_take(const struct spool *spool, const struct segment *segment);
 bool spool_may_delete(const struct spool *spool, const struct segment *segment);
+
+/* The parts of spool_pack.c; all do nothing where nothing is compressed. */
+int spool_begin_packing(struct spool *spool);
+
+/* Looks for a segment to compress, if none is being compressed. */
+void spool_pack_more(struct spool *spool);
+
+/* Whether it can be handed on as it is; else begins what has to be done for that. */
+bool spool_is_plain(struct spool *spool, struct segment *segment);
+
+/* It shall wait no more. False: it is being compressed or made plain, which is cancelled; then it
+ * is to be asked again after progress. */
+bool spool_leave_packing(struct spool *spool, const struct segment *segment);
+
+/* The view of a compressed segment is not needed any more. */
+void spool_drop_view(struct spool *spool, struct segment *segment);
+
+/* What is to be left of the disk for these. */
+uint64_t spool_pack_reserve(const struct spool *spool);
 
 /* Deletes a segment and frees it. */
 int spool_delete(struct spool *spool, struct segment *segment);

@@ -87,6 +87,7 @@ static int seal_committed(struct spool *spool)
 	spool->done.bytes += segment->bytes;
 	spool->counters.sealed++;
 	spool_enqueue(spool, TAKE_PTR(segment));
+	spool_pack_more(spool);
 	return r;
 }
 
