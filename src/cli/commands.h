@@ -8,6 +8,7 @@ int command_check(int argc, char **argv);
 int command_feed(int argc, char **argv);
 int command_ls(int argc, char **argv);
 int command_reap(int argc, char **argv);
+int command_salvage(int argc, char **argv);
 int command_temp(int argc, char **argv);
 
 #endif

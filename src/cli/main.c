@@ -19,6 +19,7 @@ static const struct {
 	{"feed", command_feed, "serve a stream of made-up trades to try things with"},
 	{"ls", command_ls, "show which spools there are, or what is in one"},
 	{"reap", command_reap, "delete what killed captures have left and nobody needs"},
+	{"salvage", command_salvage, "write a clean spool from a damaged one"},
 	{"temp", command_temp, "temporary files for shell scripts"},
 };
 

@@ -204,14 +204,26 @@ int directory_note_seq(const struct spool_directory *directory, uint64_t next_se
 	return io_pwrite_all(directory->lock_fd, text, (size_t)size, 0);
 }
 
+static uint64_t parse_note(const char *text)
+{
+	if (strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) != 0)
+		return 0;
+	return strtoull(text + strlen(NOTE_WORD), NULL, 10);
+}
+
 uint64_t directory_noted_seq(const struct spool_directory *directory)
 {
 	char text[NOTE_SIZE] = "";
 
-	if (io_pread_all(directory->lock_fd, text, sizeof(text) - 1, 0) <= 0 ||
-	    strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) != 0)
-		return 0;
-	return strtoull(text + strlen(NOTE_WORD), NULL, 10);
+	return io_pread_all(directory->lock_fd, text, sizeof(text) - 1, 0) <= 0 ? 0
+										: parse_note(text);
+}
+
+uint64_t directory_seq_in(int dir_fd)
+{
+	char text[NOTE_SIZE] = "";
+
+	return read_lock(dir_fd, text) <= 0 ? 0 : parse_note(text);
 }
 
 /* What a file takes on the disk: whole blocks, and what is reserved behind its end. */

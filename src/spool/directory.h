@@ -43,7 +43,15 @@ int directory_remove(struct spool_directory *directory);
 int directory_note_seq(const struct spool_directory *directory, uint64_t next_seq);
 uint64_t directory_noted_seq(const struct spool_directory *directory); /* 0 if there is none */
 
+/* The same of any directory, for who only looks. */
+uint64_t directory_seq_in(int dir_fd);
+
 /* Sets the number of records and the disk space of a sealed segment by the sizes of its files. */
 int directory_measure(const struct spool_directory *directory, struct segment *segment);
+
+static inline void directory_donep(struct spool_directory *directory)
+{
+	directory_done(directory);
+}
 
 #endif

@@ -12,11 +12,6 @@
 
 #define DIRECTORY CLEANUP(directory_done) struct spool_directory
 
-static void directory_donep(struct spool_directory *directory)
-{
-	directory_done(directory);
-}
-
 static int lock_busy; /* how often it is held by somebody else still */
 
 int __wrap_flock(int fd, int operation);
