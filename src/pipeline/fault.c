@@ -360,6 +360,9 @@ static const struct {
 			       "free some space, or choose another disk with --dir or --spool"},
 	[SPOOL_LACKS_FREE] = {"no more than --min-free is left on the disk",
 			      "free some space, or lower --min-free"},
+	[SPOOL_LACKS_DESCRIPTORS] = {"no more descriptors can be had",
+				     "raise the limit of open files (ulimit -n), make larger "
+				     "segments, or process what is there"},
 };
 
 void fault_set_full(struct fault *fault, const char *path, enum spool_lack lack,

@@ -128,7 +128,8 @@ static int make_room(struct weir_capture *capture)
 /* There is none, and what can be done is done. */
 static int do_without(struct weir_capture *capture)
 {
-	bool at_cap = lack(capture) == SPOOL_LACKS_CAP;
+	enum spool_lack missing = lack(capture);
+	bool at_cap = missing == SPOOL_LACKS_CAP || missing == SPOOL_LACKS_DESCRIPTORS;
 
 	if (capture->options.on_full == WEIR_FULL_STOP)
 		return stop(capture, "--on-full is stop");

@@ -134,11 +134,12 @@ size_t spool_room(struct spool *spool, uint64_t reserved);
 
 /* Why that is 0. */
 enum spool_lack {
-	SPOOL_LACKS_NOTHING, /* it is not */
-	SPOOL_LACKS_CAP,     /* disk_max */
-	SPOOL_LACKS_DISK,    /* the disk is full */
-	SPOOL_LACKS_QUOTA,   /* our share of it is */
-	SPOOL_LACKS_FREE,    /* min_free */
+	SPOOL_LACKS_NOTHING,	 /* it is not */
+	SPOOL_LACKS_CAP,	 /* disk_max */
+	SPOOL_LACKS_DISK,	 /* the disk is full */
+	SPOOL_LACKS_QUOTA,	 /* our share of it is */
+	SPOOL_LACKS_FREE,	 /* min_free */
+	SPOOL_LACKS_DESCRIPTORS, /* too many segments without names wait */
 };
 
 enum spool_lack spool_lack(struct spool *spool, uint64_t reserved);

@@ -11,14 +11,36 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <sys/resource.h>
+
+#define DESCRIPTORS_PER_SEGMENT 2
+
+/* Files without names are held by descriptors, which come back with each acknowledgement. */
+static bool lacks_descriptors(const struct spool *spool, int error)
+{
+	return spool->options.ephemeral && (error == -EMFILE || error == -ENFILE);
+}
 
 /* That the disk is full is a state; what else fails is an error. */
 static int note_full(struct spool *spool, int error)
 {
-	if (!io_is_full(error))
+	if (!io_is_full(error) && !lacks_descriptors(spool, error))
 		return error;
 	spool->full = error;
 	return 0;
+}
+
+/* Half of all descriptors of the process may be for segments. The rest is for whoever processes
+ * them, for connections, and for what the application does besides. */
+static bool may_begin_segment(const struct spool *spool)
+{
+	uint64_t segments = spool->counters.backlog + spool->counters.kept;
+	struct rlimit limit;
+
+	if (!spool->options.ephemeral || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return true;
+	return limit.rlim_cur == RLIM_INFINITY ||
+	       (segments + 1) * DESCRIPTORS_PER_SEGMENT <= limit.rlim_cur / 2;
 }
 
 static int open_segment(struct spool *spool)
@@ -41,6 +63,8 @@ static int open_segment(struct spool *spool)
 	spool->open_since_ns = clock_monotonic_ns();
 	if (spool->durable)
 		durable_note_names(spool->durable);
+	if (!may_begin_segment(spool))
+		return note_full(spool, -EMFILE);
 	return note_full(spool, writer_open(&options, &spool->writer));
 }
 

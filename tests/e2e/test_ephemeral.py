@@ -13,9 +13,9 @@ import pytest
 import frames
 import torture
 from frames import texts
-from harness import LIMIT, SANITIZED, kill_marked, wait_until
+from harness import LIMIT, SANITIZED, kill_marked, wait_until, weir_path
 from servers.hostile import flooding, sending, sending_and_waiting
-from spool_reader import read_segment
+from spool_reader import DROPPED, GAP, read_segment
 from test_faults import library  # noqa: F401 (a fixture)
 from test_signals import signal_again
 from torture import Dice
@@ -261,6 +261,54 @@ def test_stopped_at_once(weir, serve, place, disk):
     wait_until(lambda: len(inodes_held(process)) >= 20, "all is sealed")
     signal_again(process, signal.SIGTERM)
     process.wait().expect(128 + signal.SIGTERM, "gone")
+    is_as_it_was(disk)
+
+
+def test_more_segments_than_descriptors(weir, serve, place, disk):
+    """It is as with a cap: nothing is read until a segment was processed, and nothing is lost."""
+    kept, gate = place.directory("kept"), place.root / "gate"
+    process = weir.start_capture(
+        serve(sending(texts(MESSAGES))).url, "--ephemeral", "--dir", disk, "--segment-messages",
+        "5", "--status", "json", "--", "sh", "-c",
+        f"while ! test -e {gate}; do sleep 0.01; done" + KEEP, "sh", kept, "{}",
+        program=["prlimit", "--nofile=64:64", weir_path()])
+    wait_until(lambda: len(inodes_held(process)) >= 30, "there is a backlog")
+    gate.touch()
+    report = process.wait().expect(0).report
+    assert kept_in(kept) == MESSAGES
+    assert report["segments"] >= 200
+    is_as_it_was(disk)
+
+
+def test_failed_segments_take_all_descriptors(weir, serve, disk):
+    """What is kept is never given back, so that nothing can go on."""
+    server = serve(flooding(texts(MESSAGES), 4))
+    weir.run("capture", server.url, "--ephemeral", "--dir", disk, "--segment-messages", "5", "--",
+             "false", program=["prlimit", "--nofile=64:64", weir_path()]).expect(5, "descriptors")
+    is_as_it_was(disk)
+
+
+@pytest.mark.parametrize("policy", ["drop-oldest", "drop-newest"])
+def test_dropping(weir, serve, place, disk, policy):
+    """Under a cap, what is dropped gives its space back, and is a gap."""
+    kept, gate = place.directory("kept"), place.root / "gate"
+
+    def script(connection):
+        connection.upgrade()
+        connection.send(texts(BLOCK) * 16)
+        gate.touch()
+        assert connection.finish() == 1000
+
+    process = weir.start_capture(
+        serve(script).url, "--ephemeral", "--dir", disk, "--disk-max", "4MiB", "--on-full", policy,
+        "--segment-size", "256KiB", "--", "sh", "-c",
+        f"while ! test -e {gate}; do sleep 0.01; done" + KEEP, "sh", kept, "{}")
+    process.wait().expect(0)
+    segments = [read_segment(path) for path in sorted(kept.glob("*.index"))]
+    records = [r for segment in segments for r in segment.records]
+    missing = sum(r.value for r in records if r.kind == GAP and r.cause == DROPPED)
+    assert missing > 0
+    assert missing + sum(r.is_message for r in records) <= 16 * len(BLOCK)
     is_as_it_was(disk)
 
 
