@@ -8,6 +8,7 @@
 
 #include "base/io.h"
 #include "base/macro.h"
+#include "spool/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -74,6 +75,19 @@ int appender_cut(struct appender *appender, uint64_t size)
 	appender->size = size;
 	appender->reserved = 0;
 	return 0;
+}
+
+void appender_measure(struct appender *appender)
+{
+	struct stat status;
+	uint64_t space, held;
+
+	appender->extra = 0;
+	held = appender_held(appender);
+	if (fstat(appender->fd, &status) < 0)
+		return;
+	space = space_of(&status);
+	appender->extra = space > held ? space - held : 0;
 }
 
 int appender_trim(struct appender *appender)

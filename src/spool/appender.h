@@ -12,6 +12,7 @@ struct appender {
 	int fd;		   /* the owner's */
 	uint64_t size;	   /* bytes written */
 	uint64_t reserved; /* bytes up to which space is reserved, or 0 */
+	uint64_t extra;	   /* bytes that it takes beyond that, by the last look */
 	bool no_reserving; /* the file system cannot, or is full */
 };
 
@@ -36,7 +37,11 @@ static inline uint64_t appender_held(const struct appender *appender)
 {
 	uint64_t end = appender->reserved > appender->size ? appender->reserved : appender->size;
 
-	return (end + APPENDER_BLOCK - 1) / APPENDER_BLOCK * APPENDER_BLOCK;
+	return (end + APPENDER_BLOCK - 1) / APPENDER_BLOCK * APPENDER_BLOCK + appender->extra;
 }
+
+/* Looks at how much that is: the file system has blocks of its own, or others, or reserves some by
+ * itself. */
+void appender_measure(struct appender *appender);
 
 #endif

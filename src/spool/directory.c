@@ -10,6 +10,7 @@
 #include "spool/listing.h"
 #include "spool/owner.h"
 #include "spool/pack.h"
+#include "spool/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -226,12 +227,6 @@ uint64_t directory_seq_in(int dir_fd)
 	return read_lock(dir_fd, text) <= 0 ? 0 : parse_note(text);
 }
 
-/* What a file takes on the disk: whole blocks, and what is reserved behind its end. */
-static uint64_t space(const struct stat *status)
-{
-	return MAX((uint64_t)status->st_blocks * 512, (uint64_t)status->st_size);
-}
-
 static uint64_t records_in(uint64_t index_size)
 {
 	return index_size < FORMAT_HEADER_SIZE
@@ -252,14 +247,15 @@ static int measure_packed(const struct spool_directory *directory, struct segmen
 	return 0;
 }
 
-static uint64_t space_of(const struct spool_directory *directory, const struct segment *segment,
-			 const char *suffix)
+static uint64_t space_of_file(const struct spool_directory *directory,
+			      const struct segment *segment, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
 	struct stat status;
 
 	format_name(name, segment->first_seq, suffix);
-	return fstatat(directory->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : space(&status);
+	return fstatat(directory->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ? 0
+									      : space_of(&status);
 }
 
 int directory_measure(const struct spool_directory *directory, struct segment *segment)
@@ -275,10 +271,10 @@ int directory_measure(const struct spool_directory *directory, struct segment *s
 	format_name(name, segment->first_seq, FORMAT_INDEX_SUFFIX);
 	if (fstatat(directory->fd, name, &index, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
-	segment->disk_bytes = space(&data) + space(&index);
+	segment->disk_bytes = space_of(&data) + space_of(&index);
 	if (segment->has_cuts)
-		segment->disk_bytes += space_of(directory, segment, FORMAT_DATA_CUT_SUFFIX) +
-				       space_of(directory, segment, FORMAT_INDEX_CUT_SUFFIX);
+		segment->disk_bytes += space_of_file(directory, segment, FORMAT_DATA_CUT_SUFFIX) +
+				       space_of_file(directory, segment, FORMAT_INDEX_CUT_SUFFIX);
 	segment->records = records_in((uint64_t)index.st_size);
 	return 0;
 }

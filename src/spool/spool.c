@@ -5,6 +5,8 @@
  */
 #include "spool/spool_state.h"
 
+#include "spool/space.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -22,6 +24,25 @@ static int open_directory(struct spool *spool)
 		r = directory_make(&spool->directory, options->dir, options->prefix,
 				   options->suffix);
 	return r < 0 ? r : spool_take_over(spool);
+}
+
+/* What else is in the directory counts as well. The files of the segments that are queued have been
+ * looked at; where there are more of them, some could not be queued. */
+static int measure_others(struct spool *spool)
+{
+	struct space space;
+	int r;
+
+	if (spool->options.disk_max == 0 || spool->options.ephemeral)
+		return 0;
+	r = space_of_others(spool->directory.fd, &space);
+	if (r >= 0 && space.segments != spool->counters.backlog) {
+		r = space_of_all(spool->directory.fd, &space);
+		space.bytes -= r < 0 ? 0 : MIN(space.bytes, spool->sealed_bytes);
+	}
+	if (r >= 0)
+		spool->other_bytes = space.bytes;
+	return r;
 }
 
 int spool_open(const struct spool_options *options, struct spool **ret_spool)
@@ -42,6 +63,8 @@ int spool_open(const struct spool_options *options, struct spool **ret_spool)
 		r = spool_begin_sync(spool);
 	if (r >= 0)
 		r = spool_begin_packing(spool);
+	if (r >= 0)
+		r = measure_others(spool);
 	if (r < 0)
 		return r;
 	*ret_spool = TAKE_PTR(spool);

@@ -19,6 +19,7 @@
 #define MESSAGE_COST ((uint64_t)FORMAT_ENTRY_SIZE + 1)
 #define SEGMENT_COST ((uint64_t)2 * APPENDER_BLOCK)
 #define OTHER_COST KIB(64) /* events, blocks that the file system needs to find others */
+#define GAPS_COST KIB(16)  /* of that, for what was dropped alone */
 #define FREE_NS (20 * NS_PER_MS)
 
 /* The most disk space that a received byte can lead to, or one that is made of compressed ones: an
@@ -75,7 +76,8 @@ static uint64_t free_now(struct spool *spool)
 
 uint64_t spool_spare(const struct spool *spool)
 {
-	uint64_t max = spool->options.disk_max, held = spool_held(spool), spare = UINT64_MAX;
+	uint64_t held = spool_held(spool) + spool->other_bytes;
+	uint64_t max = spool->options.disk_max, spare = UINT64_MAX;
 
 	if (max > 0)
 		spare = held < max ? (max - held) / 2 : 0;
@@ -85,7 +87,8 @@ uint64_t spool_spare(const struct spool *spool)
 /* What may be used under the cap, and of the disk. */
 static uint64_t below_cap(const struct spool *spool, uint64_t reserved)
 {
-	uint64_t used = spool_held(spool) + spool_pack_reserve(spool) + reserved + OTHER_COST;
+	uint64_t used = spool_held(spool) + spool->other_bytes + spool_pack_reserve(spool) +
+			reserved + OTHER_COST;
 	uint64_t max = spool->options.disk_max;
 
 	if (max == 0)
@@ -102,6 +105,17 @@ static uint64_t above_min_free(struct spool *spool, uint64_t reserved)
 	left = free_now(spool);
 	reserved += OTHER_COST;
 	return reserved < left ? left - reserved : 0;
+}
+
+bool spool_has_room_for_event(const struct spool *spool, bool is_gap)
+{
+	uint64_t max = spool->options.disk_max, promised;
+
+	if (max == 0)
+		return true;
+	promised = spool->sealed_bytes + spool->other_bytes + SEGMENT_COST +
+		   (is_gap ? 0 : GAPS_COST) + (spool->writer ? writer_promised(spool->writer) : 0);
+	return promised <= max;
 }
 
 static size_t room_in(const struct spool *spool, uint64_t bytes)

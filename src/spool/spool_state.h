@@ -28,14 +28,17 @@ struct spool {
 	struct spool_directory directory;
 	struct writer *writer; /* NULL: no segment is open */
 	uint64_t open_since_ns;
-	int full;		      /* −errno of the write that found no room; 0: there is */
-	struct waiting waiting;	      /* behind what waits in the writer */
-	uint64_t next_seq;	      /* of the next segment */
+	bool noted;		/* the next number stands in the lock, for which there is room */
+	int full;		/* −errno of the write that found no room; 0: there is */
+	struct waiting waiting; /* behind what waits in the writer */
+	uint64_t next_seq;	/* of the next segment */
 	struct segment *first, **end; /* sealed, not taken */
 	struct segment *kept; /* those without names, which only we can keep, and where old ones may
 				 be dropped, all */
 	struct loss loss;     /* was dropped, and is not on record yet */
 	bool gapped;	      /* the open segment holds such a record */
+	uint64_t other_bytes; /* the same of all other files in the directory, where there is a cap
+			       */
 	uint64_t sealed_ever; /* the same of all that this run has sealed */
 	struct {
 		uint64_t ns; /* when it was looked at; 0: never */
@@ -69,6 +72,9 @@ static inline void spool_enqueue(struct spool *spool, struct segment *segment)
 	spool->sealed_bytes += segment->disk_bytes;
 	spool->counters.backlog++;
 }
+
+/* Whether an event can be added without passing the cap. The last of the room is for gaps. */
+bool spool_has_room_for_event(const struct spool *spool, bool is_gap);
 
 /* How much may be reserved ahead of what is written. */
 uint64_t spool_spare(const struct spool *spool);

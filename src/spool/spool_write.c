@@ -43,6 +43,18 @@ static bool may_begin_segment(const struct spool *spool)
 	       (segments + 1) * DESCRIPTORS_PER_SEGMENT <= limit.rlim_cur / 2;
 }
 
+/* The lock gets its note before there is anything to seal, which then needs no room for it. */
+static int note_next(struct spool *spool)
+{
+	int r;
+
+	if (spool->noted || spool->options.ephemeral)
+		return 0;
+	r = directory_note_seq(&spool->directory, spool->next_seq);
+	spool->noted = r >= 0;
+	return note_full(spool, r);
+}
+
 static int open_segment(struct spool *spool)
 {
 	struct writer_options options = {
@@ -55,11 +67,15 @@ static int open_segment(struct spool *spool)
 		.unnamed = spool->options.ephemeral,
 		.named_later = spool->durable != NULL,
 	};
+	int r;
 
 	if (spool->writer)
 		return 0;
 	if (spool->next_seq > SPOOL_SEQ_MAX)
 		return -EOVERFLOW;
+	r = note_next(spool);
+	if (r < 0 || spool->full < 0)
+		return r;
 	spool->open_since_ns = clock_monotonic_ns();
 	if (spool->durable)
 		durable_note_names(spool->durable);
@@ -178,9 +194,16 @@ int spool_add_event(struct spool *spool, const struct spool_event *event)
 		.source = event->source,
 		.connection = event->connection,
 	};
-	int r = add_event(spool, &entry);
+	bool is_gap = entry.flags == FORMAT_FLAG_CAUSE(FORMAT_CAUSE_DROPPED) ||
+		      event->kind == FORMAT_GAP_END;
+	int r;
 
-	spool->gapped |= event->kind == FORMAT_GAP_END;
+	if (!spool_has_room_for_event(spool, is_gap)) {
+		spool->counters.lost_events++;
+		return 0;
+	}
+	spool->gapped |= is_gap;
+	r = add_event(spool, &entry);
 	if (r < 0 || spool->full == 0)
 		return r;
 	r = waiting_add_event(&spool->waiting, &entry);

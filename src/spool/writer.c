@@ -311,6 +311,13 @@ static int hold(struct writer *writer)
 	return r < 0 && !io_is_full(r) ? r : keep_runs(writer);
 }
 
+/* Where there is a cap, it is what the files really take that must stay below it. */
+static void measure(struct writer *writer)
+{
+	appender_measure(&writer->data);
+	appender_measure(&writer->index);
+}
+
 static int write_pending(struct writer *writer, uint64_t spare)
 {
 	int r = writer->uncut ? take_back(writer) : 0;
@@ -342,6 +349,8 @@ int writer_commit(struct writer *writer, uint64_t spare)
 		return r;
 	}
 	clear_pending(writer);
+	if (writer->options.disk_max > 0)
+		measure(writer);
 	writer->committed = writer->pending;
 	writer->committed_size = writer->in_message ? writer->message.offset : writer->data.size;
 	return 0;
@@ -452,6 +461,15 @@ uint64_t writer_held(const struct writer *writer)
 	return appender_held(&writer->data) + appender_held(&writer->index);
 }
 
+uint64_t writer_promised(const struct writer *writer)
+{
+	struct appender data = writer->data, index = writer->index;
+
+	data.size += writer->runs.size;
+	index.size += writer->entry_count * FORMAT_ENTRY_SIZE;
+	return appender_held(&data) + appender_held(&index);
+}
+
 struct segment writer_committed(const struct writer *writer)
 {
 	struct segment segment = writer->committed;
@@ -483,6 +501,8 @@ int writer_seal(struct writer *writer)
 	/* Failing that, a little space stays reserved until the segment is acknowledged. */
 	appender_trim(&writer->data);
 	appender_trim(&writer->index);
+	if (writer->options.disk_max > 0)
+		measure(writer);
 	if (writer->options.unnamed || writer->options.named_later)
 		return 0;
 	return segment_rename(writer->options.dir_fd, writer->options.first_seq);

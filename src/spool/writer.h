@@ -67,7 +67,8 @@ int writer_drop_open_message(struct writer *writer);
 
 bool writer_in_message(const struct writer *writer);
 bool writer_is_full(const struct writer *writer);
-uint64_t writer_held(const struct writer *writer); /* disk space, in bytes */
+uint64_t writer_held(const struct writer *writer);     /* disk space, in bytes */
+uint64_t writer_promised(const struct writer *writer); /* the same, with what is not written yet */
 
 /* What was committed so far, as of a segment. */
 struct segment writer_committed(const struct writer *writer);

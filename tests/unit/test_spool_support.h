@@ -138,18 +138,21 @@ static inline int count_fds(void)
 /* What the segments in a directory take, by stat(2), in whole blocks. */
 static inline uint64_t space_on_disk(int dir_fd)
 {
-	const uint64_t block = 4096;
 	CLEANUP_FD int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fdopendir(fd);
-	uint64_t blocks = 0;
+	uint64_t bytes = 0;
 
 	assert_non_null(dir);
-	for (struct dirent *entry; (entry = readdir(dir));)
-		if (strlen(entry->d_name) > 20)
-			blocks += ((uint64_t)size_at(dir_fd, entry->d_name) + block - 1) / block;
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		struct stat status;
+
+		assert_int_equal(fstatat(dir_fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW), 0);
+		if (S_ISREG(status.st_mode))
+			bytes += (uint64_t)status.st_blocks * 512;
+	}
 	closedir(dir);
 	take_fd(&fd);
-	return blocks * block;
+	return bytes;
 }
 
 /* Where the messages of a test come from: number 0, 1, 2, … */
