@@ -2,13 +2,13 @@
  * What the spool itself costs, without a network: messages that stand decoded in memory go into it,
  * or come out of it.
  *
- * usage: spool append|sync-end|sync-bytes|verify SIZE BYTES DIR
+ * usage: spool append|sync-end|sync-bytes|verify|make SIZE BYTES DIR
  *
  * "append" takes BYTES of payload through spool_append() and spool_commit(), a buffer of 1 MiB for
  * each commit, as after a read; segments of 64 MiB are deleted as they fill. "sync-end" keeps them
  * in one segment, which is synced at the end; "sync-bytes" keeps segments of 64 MiB and syncs after
  * every 64 MiB. "verify" reads through a segment of BYTES, which was made before and is in the page
- * cache.
+ * cache. "make" leaves a spool of BYTES at DIR itself, for others to read.
  *
  * It prints the number of messages, the bytes of their payloads, the time in ns that it took, and
  * the CPU time in us.
@@ -197,6 +197,8 @@ static int run(const char *mode, size_t size, uint64_t bytes, const char *dir)
 		return r;
 	job.buffers = bytes / (job.buffer.messages * size) + 1;
 	job.acknowledges = strcmp(mode, "append") == 0;
+	if (strcmp(mode, "make") == 0)
+		job.options.path = dir;
 	if (strcmp(mode, "sync-end") == 0)
 		job.options.sync = SPOOL_SYNC_SEAL;
 	if (strcmp(mode, "sync-bytes") == 0)
@@ -211,7 +213,10 @@ static int run(const char *mode, size_t size, uint64_t bytes, const char *dir)
 		r = measure(&job, size, append_all);
 	else if ((r = append_all(&job)) >= 0)
 		r = measure(&job, size, verify);
-	clean_up(&job);
+	if (job.options.path)
+		spool_free(job.spool);
+	else
+		clean_up(&job);
 	return r;
 }
 
@@ -220,7 +225,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: spool append|sync-end|sync-bytes|verify SIZE BYTES DIR\n");
+		fprintf(stderr, "usage: spool append|sync-end|sync-bytes|verify|make SIZE BYTES DIR\n");
 		return 2;
 	}
 	r = run(argv[1], strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10), argv[4]);

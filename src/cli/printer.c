@@ -95,20 +95,27 @@ static int print_record(struct printer *printer, struct reader *reader, const st
 	return r;
 }
 
-/* How many of the records are wanted and stand in a row with their newlines, from the first on. */
-static size_t count_row(struct printer *printer, const struct record *records, size_t count)
+/* How many of the records stand in a row with their newlines, from the first on. */
+static size_t count_row(const struct record *records, size_t count)
 {
 	const uint8_t *end = records[0].payload;
 	size_t row = 0;
 
-	while (row < count && row < printer->left && records[row].payload == end &&
-	       !records[row].loose && !printer->done &&
-	       selection_has(&printer->selection, &records[row])) {
-		end += records[row].entry.length + 1;
-		printer->done = selection_ends(&printer->selection, &records[row]);
-		row++;
-	}
+	while (row < count && records[row].payload == end && !records[row].loose)
+		end += records[row++].entry.length + 1;
 	return row;
+}
+
+/* How many of those are wanted. */
+static size_t count_wanted(struct printer *printer, const struct record *records, size_t count)
+{
+	size_t wanted = 0;
+
+	count = (size_t)MIN((uint64_t)count, printer->left);
+	while (wanted < count && !printer->done &&
+	       selection_has(&printer->selection, &records[wanted]))
+		printer->done = selection_ends(&printer->selection, &records[wanted++]);
+	return wanted;
 }
 
 /* Records in a row with their newlines, as they are in the window and in the file. */
@@ -130,11 +137,13 @@ static size_t print_row(struct printer *printer, struct reader *reader,
 	size_t row = 0;
 
 	if (printer->form == PRINTER_NEWLINE && records[0].payload)
-		row = count_row(printer, records, count);
+		row = count_row(records, count);
+	if (printer->left < UINT64_MAX || !selection_is_default(&printer->selection))
+		row = count_wanted(printer, records, row);
 	if (row == 0)
 		return 0;
 	print_stretch(printer->output, reader, records, row);
-	printer->left -= row;
+	printer->left -= printer->left < UINT64_MAX ? row : 0;
 	printer->next_seq = records[row - 1].seq + 1;
 	return row;
 }
@@ -154,7 +163,7 @@ int printer_put(struct printer *printer, struct reader *reader, const struct rec
 		printer->next_seq = records[at].seq + 1;
 		if (selection_has(&printer->selection, &records[at])) {
 			r = print_record(printer, reader, &records[at]);
-			printer->left--;
+			printer->left -= printer->left < UINT64_MAX;
 		}
 		printer->done |= selection_ends(&printer->selection, &records[at]) ||
 				 printer->left == 0 || printer->output->error < 0;

@@ -22,6 +22,13 @@ bool selection_has(const struct selection *selection, const struct record *recor
 	       (!selection->of_source || entry->source == selection->source);
 }
 
+bool selection_is_default(const struct selection *selection)
+{
+	return selection->kinds == SELECTION_MESSAGES && selection->from_seq == 0 &&
+	       selection->to_seq == UINT64_MAX && selection->since_ns == 0 &&
+	       selection->until_ns == UINT64_MAX && !selection->of_source;
+}
+
 bool selection_ends(const struct selection *selection, const struct record *record)
 {
 	return record->seq >= selection->to_seq ||

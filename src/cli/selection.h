@@ -31,6 +31,9 @@ struct selection {
 
 bool selection_has(const struct selection *selection, const struct record *record);
 
+/* Whether it is that of all messages: then nothing has to be asked of each. */
+bool selection_is_default(const struct selection *selection);
+
 /* Whether nothing behind this record is wanted any more. */
 bool selection_ends(const struct selection *selection, const struct record *record);
 
