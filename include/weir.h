@@ -131,10 +131,11 @@ struct weir_stats {
 	bool compresses;	   /* there is compression, and the next two count: */
 	uint64_t compressed;	   /* segments that were, */
 	uint64_t compress_failed;  /* or could not be, and are as they were */
-	bool synced;		   /* there is sync, and the next two count: */
-	uint64_t durable_messages; /* of those captured, what no loss of power can take: synced, or
-				    */
-	uint64_t durable_bytes;	   /* acknowledged; they never run ahead, and never go back */
+	bool synced;		   /* there is sync, and the next two are counted */
+	/* Of those captured, what no loss of power can take any more: synced, or acknowledged or
+	 * dropped since. They never run ahead, and never go back. */
+	uint64_t durable_messages;
+	uint64_t durable_bytes;
 	enum weir_end end;
 };
 
