@@ -29,6 +29,7 @@
 struct syncer {
 	struct syncer_options options;
 	uint64_t *found;
+	int dir_fd; /* our own, so that nobody else is told of an error in our place */
 	int event_fd;
 	pthread_t thread;
 	bool has_thread;
@@ -64,17 +65,16 @@ static int sync_data(int fd)
  * all of the file system. */
 static int sync_own_name(const struct syncer *syncer)
 {
-	CLEANUP_FD int fd =
-		openat(syncer->options.dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP_FD int fd = openat(syncer->dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 && errno != EACCES)
 		return -errno;
-	return (fd < 0 ? syncfs(syncer->options.dir_fd) : fsync(fd)) < 0 ? -errno : 0;
+	return (fd < 0 ? syncfs(syncer->dir_fd) : fsync(fd)) < 0 ? -errno : 0;
 }
 
 static int sync_names(const struct syncer *syncer)
 {
-	return fsync(syncer->options.dir_fd) < 0 ? -errno : 0;
+	return fsync(syncer->dir_fd) < 0 ? -errno : 0;
 }
 
 /* What cannot be opened is no file of a segment that could be handed on: it was acknowledged
@@ -82,7 +82,7 @@ static int sync_names(const struct syncer *syncer)
 static int sync_by_name(const struct syncer *syncer, uint64_t seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
-	CLEANUP_FD int fd = openat(syncer->options.dir_fd, format_name(name, seq, suffix),
+	CLEANUP_FD int fd = openat(syncer->dir_fd, format_name(name, seq, suffix),
 				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
 	return sync_data(fd);
@@ -129,7 +129,7 @@ static int sync_segment(const struct syncer *syncer, const struct sync_job *job)
 	if (r >= 0)
 		r = sync_data(job->index_fd);
 	if (r >= 0 && job->seal)
-		r = segment_rename(syncer->options.dir_fd, job->first_seq);
+		r = segment_rename(syncer->dir_fd, job->first_seq);
 	return r;
 }
 
@@ -241,8 +241,9 @@ int syncer_new(const struct syncer_options *options, struct syncer **ret_syncer)
 	pthread_mutex_init(&syncer->mutex, NULL);
 	pthread_cond_init(&syncer->work, NULL);
 	pthread_cond_init(&syncer->room, NULL);
+	syncer->dir_fd = openat(options->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	syncer->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (syncer->event_fd < 0)
+	if (syncer->dir_fd < 0 || syncer->event_fd < 0)
 		return -errno;
 	r = copy_found(syncer);
 	if (r >= 0)
@@ -269,6 +270,7 @@ void syncer_free(struct syncer *syncer)
 	pthread_cond_destroy(&syncer->work);
 	pthread_mutex_destroy(&syncer->mutex);
 	close_fdp(&syncer->event_fd);
+	close_fdp(&syncer->dir_fd);
 	free(syncer->found);
 	free(syncer);
 }

@@ -36,7 +36,7 @@ struct sync_progress {
 struct syncer;
 
 struct syncer_options {
-	int dir_fd, lock_fd;   /* the spool's, open for as long as the syncer lives */
+	int dir_fd, lock_fd; /* the spool's; the lock stays open for as long as the syncer lives */
 	const uint64_t *found; /* first numbers of sealed segments that are there already */
 	size_t found_count;
 	uint64_t end_seq; /* behind the last of them */
