@@ -36,6 +36,9 @@ class Tools:
         self.help = subprocess.run([program, "capture", "--help"], capture_output=True, text=True,
                                    check=True).stdout
 
+        self.follows = b"--follow" in subprocess.run([program, "cat", "--help"], check=True,
+                                                     capture_output=True).stdout
+
     def knows(self, option):
         return f" {option} " in self.help
 
@@ -119,9 +122,36 @@ class Story:
         with open(children) as text:
             return [int(pid) for pid in text.read().split()]
 
-    def settle(self, process, source, how):
+    def follow(self):
+        """weir cat --follow beside the capture, or beside none: then it just prints what is there."""
+        if not (self.spool / "lock").exists():
+            return None
+        with open(self.place / "followed", "wb") as out, \
+                open(self.place / "follower", "wb") as err:
+            return subprocess.Popen([self.tools.program, "cat", "--follow", self.spool],
+                                    stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                                    env=self.tools.environment)
+
+    def end_follower(self, follower):
+        """It ends by itself, when there is no capture any more."""
+        said = (self.place / "follower").read_text
+        code = wait_for(follower, said)
+        assert code == 0, f"weir cat --follow: exit code {code}\n{said()}"
+
+    def check_followed(self, how, held):
+        """What was captured and no more was printed: all of it, if nothing was deleted meanwhile, and
+        if the capture had the spool already when it began."""
+        lines = (self.place / "followed").read_bytes().split(b"\n")[:-1]
+        self.ledger.check_printed(lines)
+        assert how != "keep" or lines == held[:len(lines)], "weir cat --follow passes something over"
+        self.count["followed"] += 1
+        self.count["followed to the end"] += lines == held
+
+    def settle(self, process, source, how, follower=None):
         """The end of a run, however it came, and what has to be true then."""
         code = self.wait(process)
+        if follower:
+            self.end_follower(follower)
         orphans = self.orphans()
         self.count["outlived by COMMAND"] += len(orphans) > 0
         if self.dice.once_in(2):
@@ -133,6 +163,8 @@ class Story:
         if how == "stdout":
             self.ledger.printed((self.place / "out").read_bytes())
         held = self.ledger.check()
+        if follower:
+            self.check_followed(how, held)
         self.count["kills"] += code < 0
         self.count["ends"] += code >= 0
         return held
@@ -147,11 +179,14 @@ class Story:
         if exact:
             environment.update(self.kill_at(dice.log_uniform(1, 600)))
         source, process = self.start(how, random_options(self.tools, dice), environment)
+        wait = dice.log_uniform(1000, 30_000) / 1e6
+        time.sleep(wait / 2)
+        follower = self.follow() if self.tools.follows and dice.once_in(4) else None
         if not exact:
-            time.sleep(dice.log_uniform(1000, 30_000) / 1e6)
+            time.sleep(wait / 2)
             process.kill()
         self.count[how] += 1
-        return self.settle(process, source, how)
+        return self.settle(process, source, how, follower)
 
     def kill_at(self, call):
         return {"LD_PRELOAD": str(self.tools.library), "WEIR_KILL_PROGRAM": "weir",

@@ -103,6 +103,11 @@ class Ledger:
         assert places == sorted(set(places)), "printed twice, or in the wrong order"
         self._deliver(places)
 
+    def check_printed(self, lines):
+        """Messages that somebody saw in the spool, who does not have them."""
+        places = [self._place(line) for line in lines]
+        assert places == sorted(set(places)), "printed twice, or in the wrong order"
+
     def _place(self, payload):
         """The run and the number of a message, which must be one that was sent."""
         run, number = map(int, payload.split(b" ", 2)[:2])
