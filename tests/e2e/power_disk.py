@@ -11,7 +11,7 @@ import os
 import shutil
 import struct
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from apart import Apart, Unavailable, libc, results
@@ -30,6 +30,12 @@ class FileSystem:
     mebibytes: int
     make: tuple = ()
     options: str = "loop"
+    varieties: tuple = ("discard",)  # more options, some of the time
+
+    def random(self, dice):
+        """As it is by default, or else."""
+        more = dice.choice([*self.varieties, *("" for _ in self.varieties)])
+        return replace(self, options=f"{self.options},{more}" if more else self.options)
 
     @property
     def maker(self):
@@ -37,7 +43,7 @@ class FileSystem:
 
 
 FILE_SYSTEMS = {fs.name: fs for fs in [
-    FileSystem("ext4", 64, ("-q",)),
+    FileSystem("ext4", 64, ("-q",), varieties=("discard", "data=writeback", "nodelalloc")),
     FileSystem("xfs", 320, ("-q",), "loop,nouuid"),
     FileSystem("btrfs", 256, ("-q",)),
 ]}
@@ -88,18 +94,18 @@ class RecordedDisk:
     """In `root`, which should be in memory: the disk as it was made (`base`), what was done to it
     (`log`), and in `there` its file system, while it is mounted."""
 
-    def __init__(self, root, file_system, recorder):
+    def __init__(self, root, file_system, recorder, image=None):
+        """A fresh one, or one that begins as `image`, which is taken over."""
         self.root, self.fs = root, file_system
         self.base, self.log, self.there = root / "base", root / "log", root / "there"
         self._image, self._fuse = root / "image", root / "fuse"
         self._device = None
-        self.there.mkdir()
+        self.there.mkdir(parents=True)
         self._fuse.mkdir()
-        with open(self.base, "wb") as base:
-            base.truncate(file_system.mebibytes << 20)
-        if not shutil.which(file_system.maker):
-            raise Unavailable(f"there is no {file_system.maker}")
-        run(file_system.maker, *file_system.make, self.base)
+        if image:
+            image.rename(self.base)
+        else:
+            self._make()
         copy_holes(self.base, self._image)
         self._recorder = subprocess.Popen(
             [recorder, self._fuse, self._image, self.log], stdin=subprocess.DEVNULL,
@@ -107,6 +113,13 @@ class RecordedDisk:
         if self._recorder.stdout.readline() != b"ready\n":
             raise Unavailable("FUSE does not work here")
         self._mount()
+
+    def _make(self):
+        if not shutil.which(self.fs.maker):
+            raise Unavailable(f"there is no {self.fs.maker}")
+        with open(self.base, "wb") as base:
+            base.truncate(self.fs.mebibytes << 20)
+        run(self.fs.maker, *self.fs.make, self.base)
 
     def _mount(self):
         self._device = run("losetup", "--find", "--show", "--direct-io=on",

@@ -14,15 +14,16 @@ import time
 from dataclasses import dataclass, field
 
 import frames
-from apart import libc
+from apart import Unavailable, libc
 from harness import LIMIT
 from kills import wait_for
-from power_disk import RecordedDisk, choose_cuts, explore, mount_memory, own_mounts, sync_other
+from power_disk import (Images, RecordedDisk, choose_cuts, explore, mount_memory, own_mounts,
+                        sync_other)
 from servers.hostile import HostileServer
-from spool_reader import read_segment, read_spool
+from spool_reader import Damage, read_segment
 from torture import FILLER, Dice, keeper_environment
 
-LAST_RUN = 99  # its messages are sent to each image
+KILLED_RUN, LAST_RUN = 98, 99  # those on an image; some images have only the second
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Programs:
     claimant: object
     keeper: object
     weir: object
+    kill_library: object
     environment: dict
 
 
@@ -51,7 +53,8 @@ class Plan:
 
     def __str__(self):
         how = "kept" if self.keep else "handed on"
-        return f"{self.file_system.name}, {' '.join(map(str, self.sync))}, {how}"
+        fs = self.file_system
+        return f"{fs.name} ({fs.options}), {' '.join(map(str, self.sync))}, {how}"
 
 
 class Paced:
@@ -81,6 +84,13 @@ class Paced:
             pass
 
 
+def place_of(sent, payload):
+    """The run and the number of a message, which must be one that was sent."""
+    run, number = map(int, payload.split(b" ", 2)[:2])
+    assert sent[run][number] == payload, f"never sent: {payload[:40]}"
+    return run, number
+
+
 @dataclass
 class Facts:
     """What is known of a recording. Positions are those of the log."""
@@ -89,11 +99,18 @@ class Facts:
     signed: list = field(default_factory=list)  # (position, places, the last record number)
     places: dict = field(default_factory=dict)  # by record number: (run, number) of a message
     numbers: dict = field(default_factory=dict)  # the other way round
+    held: set = field(default_factory=set)  # places that were durable before it began
+    last: int = -1  # a record number that was given before it began
+
+    def after(self, position, is_synced):
+        """What is still known when the power was lost there. Without sync, numbers may go back."""
+        held, last = self.required(position)
+        return Facts(sent=dict(self.sent), held=held, last=last if is_synced else -1,
+                     numbers={place: self.numbers[place] for place in held},
+                     places={self.numbers[place]: place for place in held})
 
     def place(self, payload):
-        run, number = map(int, payload.split(b" ", 2)[:2])
-        assert self.sent[run][number] == payload, f"never sent: {payload[:40]}"
-        return run, number
+        return place_of(self.sent, payload)
 
     def note(self, segment):
         places = []
@@ -108,9 +125,9 @@ class Facts:
 
     def required(self, position):
         """The messages that an image has to hold, and a record number that is given already."""
-        durable = {(run, number) for at, run, count in self.claims if at <= position
-                   for number in range(count)}
-        last = max((self.numbers[place] for place in durable if place in self.numbers), default=-1)
+        durable = self.held | {(run, number) for at, run, count in self.claims if at <= position
+                               for number in range(count)}
+        last = max([self.last, *(self.numbers[place] for place in durable)])
         for at, places, seq in self.signed:
             if at <= position:
                 durable -= set(places)
@@ -119,19 +136,21 @@ class Facts:
 
 
 class Recording:
-    """Runs captures on a recorded disk; `facts` says what is known then."""
+    """Runs captures on a recorded disk; `facts` says what is known then. With an image, the first
+    of them begins as after a loss of power, and `facts` says what is known of that."""
 
-    def __init__(self, root, plan, programs, dice):
+    def __init__(self, root, plan, programs, dice, facts=None, image=None):
         self.plan, self.programs, self.dice = plan, programs, dice
-        self.facts, self.root = Facts(), root
-        self.disk = RecordedDisk(root, plan.file_system, programs.recorder)
+        self.facts, self.root = facts or Facts(), root
+        self.disk = RecordedDisk(root, plan.file_system, programs.recorder, image)
         self.handed = root / "handed"
         self.handed.mkdir()
         self.spool = self.disk.there / "spool"
         self._source = None
         self._copies = 0
         server = HostileServer(lambda connection: self._source.script(connection))
-        for run in range(1, plan.runs + 1):
+        first = max(self.facts.sent, default=0) + 1
+        for run in range(first, first + plan.runs):
             self._run(server.url, run, dice.once_in(2))
         server.finish()
         self.disk.finish()
@@ -175,8 +194,11 @@ class Recording:
         for line in (self.root / "out").read_text().splitlines():
             captured, durable, position = map(int, line.split(" "))
             self.facts.claims.append((position, run, captured if self.plan.lying else durable))
-        for segment in read_spool(self.spool) if self.spool.is_dir() else []:
-            self.facts.note(segment)
+        for index in self.spool.glob("*.index*") if self.spool.is_dir() else []:
+            try:
+                self.facts.note(read_segment(index))
+            except (Damage, FileNotFoundError):
+                pass  # of what a loss of power has left
         order = self.handed / "order"
         lines = order.read_text().splitlines() if order.exists() else []
         for line in lines[self._copies:]:
@@ -193,19 +215,23 @@ class Examiner:
 
     def __init__(self, facts, plan, programs):
         self.facts, self.plan, self.programs = facts, plan, programs
-        self.new = [b"%d %d new" % (LAST_RUN, number) for number in range(3)]
-        self.facts.sent[LAST_RUN] = self.new
-        self._server = None  # of the process that examines
+        self.new = {run: [b"%d %d new" % (run, number) for number in range(3)]
+                    for run in (KILLED_RUN, LAST_RUN)}
+        self.sent = {**facts.sent, **self.new}
+        self._servers = {}  # by run; of the process that examines
 
-    def url(self):
-        if not self._server:
-            stream = frames.texts(self.new)
+    def url(self, run):
+        if run not in self._servers:
+            stream = frames.texts(self.new[run])
 
             def script(connection):
-                connection.upgrade(more=stream)
-                connection.finish()
-            self._server = HostileServer(script)
-        return self._server.url
+                try:
+                    connection.upgrade(more=stream)
+                    connection.finish()
+                except (EOFError, OSError):
+                    assert run == KILLED_RUN
+            self._servers[run] = HostileServer(script)
+        return self._servers[run].url
 
     def examine(self, root, position, directory):
         required, last = self.facts.required(position)
@@ -213,8 +239,26 @@ class Examiner:
         count["images with nothing to find"] += not required
         if spool.is_dir():
             self.look(spool, required, count)
-        self.start(spool, directory, required, last, count)
+        handed, dice = directory / "handed", Dice(position)
+        handed.mkdir()
+        if dice.once_in(3):
+            done = self.start(spool, handed, KILLED_RUN, {
+                "LD_PRELOAD": str(self.programs.kill_library), "WEIR_KILL_PROGRAM": "weir",
+                "WEIR_KILL": str(dice.log_uniform(1, 100))})
+            count["recoveries killed"] += done.returncode == -signal.SIGKILL
+        done = self.start(spool, handed, LAST_RUN)
+        said = done.stderr.decode()
+        assert done.returncode == 0, f"exit code {done.returncode}\n{said}"
+        self.check(self.copies(handed), required, last, said)
+        left = {path.name.split(".", 1)[-1] for path in spool.iterdir()} - {"lock"}
+        assert all(".aside" in name for name in left), left
+        count["images with files put aside"] += bool(left)
         return count
+
+    def start(self, spool, handed, run, environment=None):
+        """A capture on it. COMMAND gets what is there, and what is sent."""
+        return self.run("capture", self.url(run), "--spool", spool, "--", self.programs.keeper,
+                        handed, "{}", environment={**keeper_environment(run), **(environment or {})})
 
     def run(self, *arguments, environment=None):
         return subprocess.run(
@@ -225,66 +269,79 @@ class Examiner:
         """weir cat, before anything is repaired."""
         done = self.run("cat", spool)
         assert done.returncode in (0, 5), done.stderr.decode()
-        places = list(map(self.facts.place, done.stdout.split(b"\n")[:-1]))
+        places = [place_of(self.sent, line) for line in done.stdout.split(b"\n")[:-1]]
         assert places == sorted(set(places)), "weir cat: not in order"
         missing = required - set(places)
         assert not missing, f"weir cat: {len(missing)} of {len(required)} durable messages are not" \
                             f" there: {sorted(missing)[:5]}\n{done.stderr.decode()}"
         count["cat found damage"] += done.returncode == 5
 
-    def start(self, spool, directory, required, last, count):
-        """A capture on it, and what COMMAND gets of it."""
-        handed = directory / "handed"
-        handed.mkdir()
-        done = self.run("capture", self.url(), "--spool", spool, "--", self.programs.keeper, handed,
-                        "{}", environment=keeper_environment(LAST_RUN))
-        said = done.stderr.decode()
-        assert done.returncode == 0, f"exit code {done.returncode}\n{said}"
-        records = self.copies(handed)
-        self.check(records, required, last, said)
-        count["delivered"] += len(records)
-        left = {path.name.split(".", 1)[-1] for path in spool.iterdir()} - {"lock"}
-        assert all(".aside" in name for name in left), left
-        count["images with files put aside"] += bool(left)
-
     def copies(self, handed):
-        """(number, payload) of all messages that were handed on, in that order."""
-        records = []
+        """By run, (number, payload) of all messages that were handed on, in that order."""
+        records = {KILLED_RUN: [], LAST_RUN: []}
         order = handed / "order"
         for line in order.read_text().splitlines() if order.exists() else []:
-            name, _, seq, _ = line.split(" ")
+            name, run, seq, _ = line.split(" ")
             segment = read_segment(handed / name / f"{int(seq):020}.index")
-            records += [(r.seq, r.payload) for r in segment.records if r.is_message]
+            records[int(run)] += [(r.seq, r.payload) for r in segment.records if r.is_message]
         subprocess.run(["rm", "-rf", handed], check=True)
         return records
 
-    def check(self, records, required, last, said):
-        numbers = [seq for seq, _ in records]
-        assert numbers == sorted(set(numbers)), "numbers go back"
-        places = [self.facts.place(payload) for _, payload in records]
-        assert places == sorted(set(places)), "not in order"
-        new = [(seq, place) for seq, place in zip(numbers, places) if place[0] == LAST_RUN]
-        assert len(new) == len(self.new), f"the new messages did not come\n{said}"
-        for seq, place in zip(numbers, places):
-            if place[0] != LAST_RUN:
-                assert self.facts.places.get(seq, place) == place, f"record {seq} is another one"
-        missing = required - set(places)
+    def check(self, copies, required, last, said):
+        known = dict(self.facts.places)
+        delivered = {}
+        for records in copies.values():
+            places = [(seq, place_of(self.sent, payload)) for seq, payload in records]
+            assert places == sorted(set(places)), "numbers go back"
+            assert sorted(place for _, place in places) == [place for _, place in places], \
+                "not in order"
+            for seq, place in places:
+                if place[0] not in self.new:
+                    assert known.get(seq, place) == place, f"record {seq} is another one"
+                assert delivered.setdefault(seq, place) == place, f"record {seq} is two"
+        missing = required - set(delivered.values())
         assert not missing, f"{len(missing)} of {len(required)} durable messages are nowhere: " \
                             f"{sorted(missing)[:5]}\n{said}"
+        new = [seq for seq, place in delivered.items() if place[0] == LAST_RUN]
+        assert len(new) == len(self.new[LAST_RUN]), f"the new messages did not come\n{said}"
+        assert new[-1] == max(delivered), "the new messages are not the last"
         if self.plan.is_synced:
-            assert new[0][0] > last, f"number {new[0][0]} is given again, {last} was already"
+            assert new[0] > last, f"number {new[0]} is given again, {last} was already"
 
 
-def record_and_lose(root, plan, programs, images, dice):
-    """To be done apart. Returns what was counted over all images."""
-    own_mounts()
-    mount_memory(root)
-    recording = Recording(root, plan, programs, dice)
-    examiner = Examiner(recording.facts, plan, programs)
-    cuts = choose_cuts(recording.disk.entries, images, dice)
-    counts, refused = explore(recording.disk, cuts, dice, examiner.examine)
+def explore_recording(recording, images):
+    examiner = Examiner(recording.facts, recording.plan, recording.programs)
+    cuts = choose_cuts(recording.disk.entries, images, recording.dice)
+    counts, refused = explore(recording.disk, cuts, recording.dice, examiner.examine)
     total = sum(counts, collections.Counter())
     total["refused by the file system"] += refused
-    total["claims"] = len(recording.facts.claims)
-    total["entries of the log"] = len(recording.disk.entries)
+    total["claims"] += len(recording.facts.claims)
+    total["entries of the log"] += len(recording.disk.entries)
     return total
+
+
+def record_again(recording, root, plan):
+    """What is done after a loss of power at some moment of a recording, and recorded as well."""
+    disk, dice = recording.disk, recording.dice
+    cut = dice.randrange(len(disk.entries)) + 1
+    image = Images(disk, recording.root).make(cut, dice)
+    facts = recording.facts.after(disk.entries_end(cut), recording.plan.is_synced)
+    return Recording(root, plan, recording.programs, dice, facts, image)
+
+
+def record_and_lose(root, plan, again, programs, images, dice):
+    """To be done apart. Returns what was counted over all images, half of which have lost their
+    power a second time while the plan `again` was carried out on them."""
+    own_mounts()
+    mount_memory(root)
+    recording = Recording(root / "first", plan, programs, dice)
+    if not again:
+        return explore_recording(recording, images)
+    total = explore_recording(recording, images - images // 2)
+    try:
+        recording = record_again(recording, root / "again", again)
+    except Unavailable:
+        total["refused by the file system"] += 1
+        return total
+    total["held"] += len(recording.facts.held)
+    return total + explore_recording(recording, images // 2)

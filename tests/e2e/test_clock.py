@@ -10,7 +10,7 @@ import pytest
 from frames import text
 from harness import SANITIZED, wait_until
 from spool_reader import payloads_of, read_spool, records_of
-from torture import build
+from torture import LIBRARY, build
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer does not mix with LD_PRELOAD")
 
@@ -22,8 +22,7 @@ STEPS = [1, -1, 1, 0]  # days that the clock is ahead, one after the other
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
-    return build(SOURCE, tmp_path_factory.mktemp("clock"), "-fPIC", "-shared",
-                 "-fvisibility=hidden", "-ldl")
+    return build(SOURCE, tmp_path_factory.mktemp("clock"), *LIBRARY)
 
 
 class Clock:

@@ -9,17 +9,13 @@ import torture
 from apart import Apart, results
 from harness import SANITIZED, weir_path
 from kills import Tools, stories
-from pathlib import Path
-from torture import build, build_keeper
-
-KILL_SOURCE = Path(__file__).resolve().parents[1] / "fault" / "kill.c"
+from torture import KILL_SOURCE, LIBRARY, build, build_keeper
 
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
     directory = tmp_path_factory.mktemp("programs")
-    library = None if SANITIZED else build(KILL_SOURCE, directory, "-fPIC", "-shared",
-                                           "-fvisibility=hidden")
+    library = None if SANITIZED else build(KILL_SOURCE, directory, *LIBRARY)
     return build_keeper(directory), library
 
 

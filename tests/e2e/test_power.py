@@ -11,7 +11,7 @@ from apart import Apart, Unavailable
 from power_disk import RecordedDisk, choose_cuts, explore, mount_memory, own_mounts
 from power_story import Plan, Programs, record_and_lose
 from programs import compiled
-from torture import Dice, build_keeper
+from torture import KILL_SOURCE, LIBRARY, Dice, build, build_keeper
 
 BLOCK = 512
 IMAGES_PER_RECORDING = 50
@@ -85,25 +85,26 @@ def programs(recorder, installed, tmp_path_factory):
     directory = tmp_path_factory.mktemp("power")
     return Programs(recorder, compiled(CLAIMANT, "weir", installed, directory),
                     build_keeper(directory), harness.weir_path(),
+                    build(KILL_SOURCE, directory, *LIBRARY),
                     {"LD_LIBRARY_PATH": installed["LD_LIBRARY_PATH"]})
 
 
-def lose(weir, place, programs, plan, images, *seed):
+def lose(weir, place, programs, plan, again, images, *seed):
     programs.environment = {**weir.environment(), **programs.environment}
-    count = apart(record_and_lose, place.root / "disk", plan, programs, images,
+    count = apart(record_and_lose, place.root / "disk", plan, again, programs, images,
                   Dice("power", *seed))
     print(f"torture: seed {torture.SEED}: {plan}: {dict(count)}")
     return count
 
 
 def random_plan(file_system, sync, dice):
-    return Plan(power_disk.FILE_SYSTEMS[file_system], sync, keep=dice.once_in(3),
+    return Plan(file_system, sync, keep=dice.once_in(3),
                 segment_bytes=dice.choice([3000, 20_000, 1 << 20]), runs=dice.randrange(1, 4))
 
 
 def test_nothing_durable_is_lost(weir, place, programs):
     plan = Plan(power_disk.FILE_SYSTEMS["ext4"], ("every", 0), messages=300)
-    count = lose(weir, place, programs, plan, 20, "short")
+    count = lose(weir, place, programs, plan, plan, 20, "short")
     assert count["required"] > 0
 
 
@@ -111,14 +112,22 @@ def test_without_sync_something_is_lost(weir, place, programs):
     """Or nothing here would prove anything: what is only captured is not durable."""
     plan = Plan(power_disk.FILE_SYSTEMS["ext4"], ("none", 0), keep=True, messages=300, lying=True)
     with pytest.raises(AssertionError, match="durable messages are"):
-        lose(weir, place, programs, plan, 20, "lying")
+        lose(weir, place, programs, plan, None, 20, "lying")
+
+
+def lose_at_random(weir, place, programs, name, number):
+    dice = Dice("plan", name, number)
+    file_system = power_disk.FILE_SYSTEMS[name].random(dice)
+    plan = random_plan(file_system, SYNCS[number % len(SYNCS)], dice)
+    again = random_plan(file_system, dice.choice(SYNCS), dice)
+    print(f"torture: {again} again")
+    return lose(weir, place, programs, plan, again, IMAGES_PER_RECORDING, name, number)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("number", range(max(1, torture.IMAGES // IMAGES_PER_RECORDING)))
 def test_power_losses(weir, place, programs, number):
-    plan = random_plan("ext4", SYNCS[number % len(SYNCS)], Dice("plan", number))
-    count = lose(weir, place, programs, plan, IMAGES_PER_RECORDING, number)
+    count = lose_at_random(weir, place, programs, "ext4", number)
     assert count["refused by the file system"] <= IMAGES_PER_RECORDING / 10
 
 
@@ -126,5 +135,4 @@ def test_power_losses(weir, place, programs, number):
 @pytest.mark.parametrize("number", range(max(1, torture.IMAGES // 10 // IMAGES_PER_RECORDING)))
 @pytest.mark.parametrize("file_system", ["xfs", "btrfs"])
 def test_other_file_systems(weir, place, programs, file_system, number):
-    plan = random_plan(file_system, SYNCS[number % len(SYNCS)], Dice("plan", file_system, number))
-    lose(weir, place, programs, plan, IMAGES_PER_RECORDING, file_system, number)
+    lose_at_random(weir, place, programs, file_system, number)

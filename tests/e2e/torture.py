@@ -18,6 +18,8 @@ FAULTS = int(os.environ.get("WEIR_TORTURE_FAULTS") or 300)
 REAPS = int(os.environ.get("WEIR_TORTURE_REAPS") or 20_000)
 DISCONNECTS = int(os.environ.get("WEIR_TORTURE_DISCONNECTS") or 1000)
 SECONDS = float(os.environ.get("WEIR_TORTURE_SECONDS") or 40)
+KILL_SOURCE = Path(__file__).resolve().parents[1] / "fault" / "kill.c"
+LIBRARY = ["-fPIC", "-shared", "-fvisibility=hidden", "-ldl"]
 FILLER = random.Random(0).randbytes(1 << 20).hex().encode()
 
 
