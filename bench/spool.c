@@ -225,7 +225,8 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: spool append|sync-end|sync-bytes|verify|make SIZE BYTES DIR\n");
+		fprintf(stderr,
+			"usage: spool append|sync-end|sync-bytes|verify|make SIZE BYTES DIR\n");
 		return 2;
 	}
 	r = run(argv[1], strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10), argv[4]);

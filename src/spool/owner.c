@@ -34,18 +34,18 @@
  */
 static bool is_holder(const char *line, const struct stat *file, pid_t *ret_pid)
 {
+	char class[16], pid[16], place[64], *end;
 	unsigned device_major, device_minor;
-	unsigned long inode;
-	char class[16];
-	int pid;
 
-	if (sscanf(line, "%*u: %15s %*s %*s %d %x:%x:%lu", class, &pid, &device_major,
-		   &device_minor, &inode) != 5)
+	if (sscanf(line, "%*s %15s %*s %*s %15s %63s", class, pid, place) != 3 ||
+	    strcmp(class, "FLOCK") != 0)
 		return false;
-	if (strcmp(class, "FLOCK") != 0 || inode != file->st_ino ||
+	device_major = (unsigned)strtoul(place, &end, 16);
+	device_minor = *end == ':' ? (unsigned)strtoul(end + 1, &end, 16) : 0;
+	if (*end != ':' || strtoull(end + 1, &end, 10) != file->st_ino || *end ||
 	    makedev(device_major, device_minor) != file->st_dev)
 		return false;
-	*ret_pid = pid > 0 ? pid : 0;
+	*ret_pid = (pid_t)MAX(strtol(pid, NULL, 10), 0L);
 	return true;
 }
 
@@ -93,17 +93,15 @@ static bool is_plain(const char *text)
 
 static void read_note(int fd, struct owner *owner)
 {
-	char text[TEXT_SIZE + 1] = "", host[OWNER_HOST_SIZE];
-	int pid;
-	uint64_t since;
+	char text[TEXT_SIZE + 1] = "", host[OWNER_HOST_SIZE], pid[16], since[24];
 
 	/* The line behind the first one. */
 	if (io_pread_all(fd, text, sizeof(text) - 1, 0) <= 0 ||
-	    sscanf(text, "%*[^\n]\nowner %d %" SCNu64 " %64s", &pid, &since, host) != 3)
+	    sscanf(text, "%*[^\n]\nowner %15s %23s %64s", pid, since, host) != 3)
 		return;
 	if (owner->pid == 0)
-		owner->pid = pid;
-	owner->since_s = since;
+		owner->pid = (pid_t)MAX(strtol(pid, NULL, 10), 0L);
+	owner->since_s = strtoull(since, NULL, 10);
 	if (is_plain(host))
 		snprintf(owner->host, sizeof(owner->host), "%s", host);
 }
