@@ -101,7 +101,8 @@ static void follow(struct cat *cat)
 			owner.alive = false;
 		print_on(cat);
 		output_flush(cat->printer.output);
-		if (!owner.alive || cat->printer.output->error < 0)
+		if (!owner.alive || cat->printer.output->error < 0 ||
+		    output_is_gone(cat->printer.output))
 			break;
 		if (!cat->printer.done && !interrupted)
 			watch_wait(watch_fd, FOLLOW_MS);

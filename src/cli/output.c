@@ -4,16 +4,39 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/sendfile.h>
 
 #define LARGE KIB(16)
 #define COPY_MAX MIB(16) /* by one call, so that a signal is noticed */
 
-static void write_out(struct output *output, const void *data, size_t size)
+/* Waits until a descriptor that somebody has made non-blocking takes more. */
+static int wait_for_room(int fd)
 {
-	if (output->error == 0 && size > 0)
-		output->error = io_write_all(output->fd, data, size, NULL);
+	struct pollfd wanted = {.fd = fd, .events = POLLOUT};
+
+	return poll(&wanted, 1, -1) < 0 && errno != EINTR ? -errno : 0;
+}
+
+static void write_out(struct output *output, const uint8_t *data, size_t size)
+{
+	while (output->error == 0 && size > 0) {
+		size_t done;
+
+		output->error = io_write_all(output->fd, data, size, &done);
+		data += done;
+		size -= done;
+		if (output->error == -EAGAIN)
+			output->error = wait_for_room(output->fd);
+	}
+}
+
+bool output_is_gone(const struct output *output)
+{
+	struct pollfd wanted = {.fd = output->fd};
+
+	return poll(&wanted, 1, 0) > 0 && wanted.revents & POLLERR;
 }
 
 void output_flush(struct output *output)
@@ -48,6 +71,10 @@ int output_copy(struct output *output, int from_fd, uint64_t offset, uint64_t si
 			continue;
 		if (n == 0)
 			return -EIO;
+		if (errno == EAGAIN) {
+			output->error = wait_for_room(output->fd);
+			continue;
+		}
 		if ((errno == EINVAL || errno == ENOSYS) && at == (off_t)offset)
 			return -EINVAL;
 		output->error = -errno;

@@ -4,6 +4,7 @@
 
 #include "base/macro.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define OUTPUT_ROOM KIB(256)
@@ -17,6 +18,9 @@ struct output {
 
 void output_write(struct output *output, const void *data, size_t size);
 void output_flush(struct output *output);
+
+/* Whether it is a pipe from which nobody reads any more. */
+bool output_is_gone(const struct output *output);
 
 static inline void output_byte(struct output *output, uint8_t byte)
 {

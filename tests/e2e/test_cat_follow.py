@@ -158,6 +158,19 @@ def test_a_reader_that_goes_away(weir, serve, place, pace):
     capture.wait().expect(0)
 
 
+def test_a_reader_that_goes_away_while_nothing_comes(weir, serve, place, pace):
+    spool = place.root / "spool"
+    capture = weir.start_capture(serve(pace).url, "--spool", spool, "--keep")
+    pace.send(MESSAGES[:5])
+    wait_until(lambda: list(spool.glob("*.open")), "a segment")
+    process = weir.start("cat", spool, "--follow", stdout=-1)
+    assert process.popen.stdout.readline() == MESSAGES[0] + b"\n"
+    process.popen.stdout.close()
+    process.popen.wait(20)
+    pace.end()
+    capture.wait().expect(0)
+
+
 def test_many_readers_disturb_nobody(weir, serve, place):
     """What is captured, and what becomes of it, is the same."""
     spool = place.root / "spool"

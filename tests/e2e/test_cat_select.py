@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import struct
 import time
 
@@ -150,6 +151,23 @@ def test_into_a_file_that_is_appended_to(weir, awkward, place):
     with open(path, "ab") as out:
         weir.cat(awkward, stdout=out).expect(0)
     assert path.read_bytes() == b"".join(p + b"\n" for p in awkward_payloads())
+
+
+@pytest.mark.parametrize("form", ["newline", "json"])
+def test_into_a_pipe_that_does_not_block(weir, awkward, form):
+    """Somebody else may have made it so."""
+    end, begin = os.pipe()
+    os.set_blocking(begin, False)
+    process = weir.start("cat", awkward, "--separator", form, stdout=begin)
+    os.close(begin)
+    with open(end, "rb") as pipe:
+        time.sleep(0.05)
+        out = pipe.read()
+    process.wait().expect(0)
+    if form == "newline":
+        assert out == b"".join(p + b"\n" for p in awkward_payloads())
+    else:
+        assert len([json.loads(line) for line in out.splitlines()]) == len(awkward_payloads())
 
 
 def test_separated_by_nuls(weir, awkward):
