@@ -120,7 +120,11 @@ static void conclude(struct weir_capture *capture, int error)
 {
 	struct fault_rest rest = fault_rest(&capture->options, spool_path(capture->spool));
 	uint64_t kept = spool_counters(capture->spool).kept;
+	int undeleted = spool_unlink_rest(capture->spool);
 
+	if (undeleted < 0)
+		fault_set_storage(&capture->fault, &capture->options, spool_path(capture->spool),
+				  undeleted);
 	if (error < 0)
 		fault_set(&capture->fault, WEIR_STORAGE,
 			  "the capture cannot go on: %s; what was not processed %s%s",

@@ -40,19 +40,32 @@ void events_finish_when_idle(struct weir_capture *capture)
 		loop_stop(capture->loop);
 }
 
-int events_ran_dry(struct weir_capture *capture)
+/* Writes and seals what came last. 1: there is no room for it, and it has to wait. */
+static int seal_last(struct weir_capture *capture)
 {
-	int r;
+	int r = pressure_is_on(capture) ? 0 : spool_seal(capture->spool);
 
-	if (capture->phase == RUNNING && pressure_stalls(capture))
-		return pressure_begin(capture); /* what came last is still to be written */
-	r = pressure_end(capture);
-	if (r >= 0)
-		r = spool_record_loss(capture->spool);
+	return r >= 0 && pressure_stalls(capture) ? 1 : r;
+}
+
+/* The same when nothing can wait any more. */
+static int seal_now(struct weir_capture *capture)
+{
+	int r = pressure_end(capture);
+
 	if (r >= 0)
 		r = spool_seal(capture->spool);
+	return r < 0 ? r : spool_full_error(capture->spool);
+}
+
+int events_ran_dry(struct weir_capture *capture)
+{
+	int r = capture->phase == RUNNING ? seal_last(capture) : 0;
+
+	if (r > 0)
+		return pressure_begin(capture);
 	if (r >= 0)
-		r = spool_full_error(capture->spool);
+		r = seal_now(capture);
 	if (r < 0)
 		fault_set_storage(&capture->fault, &capture->options, spool_path(capture->spool),
 				  r);

@@ -215,13 +215,16 @@ static void drop_waiting(struct weir_capture *capture)
 
 int pressure_end(struct weir_capture *capture)
 {
+	int r;
+
 	if (pressure_is_on(capture) && capture->options.on_full == WEIR_FULL_DROP_NEWEST)
 		drop_waiting(capture);
 	loop_timer_clear(capture->loop, &capture->room_timer);
 	capture->stats.blocked = capture->dropping = false;
 	if (capture->intake)
 		intake_give_up(capture->intake);
-	return spool_give_up(capture->spool);
+	r = spool_give_up(capture->spool);
+	return r < 0 ? r : spool_record_loss(capture->spool);
 }
 
 /* Whoever asks for room cannot take an error. */

@@ -89,7 +89,7 @@ bool pressure_stalls(struct weir_capture *capture);
 /* Looks for room, after something was acknowledged, and by the timer. */
 int pressure_relieve(void *data);
 
-/* Forgets what waits: nothing more is to be captured. */
+/* Forgets what waits: nothing more is to be captured. What was dropped goes on record. */
 int pressure_end(struct weir_capture *capture);
 
 /* Messages that are dropped, where that is what is to be done when there is no room. drop_from()

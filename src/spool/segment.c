@@ -8,6 +8,7 @@
  */
 #include "spool/segment.h"
 
+#include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
 #include "spool/reader.h"
@@ -68,7 +69,8 @@ int segment_ack(int dir_fd, struct segment *segment)
 		r = segment_delete_file(dir_fd, segment->first_seq, FORMAT_PACKED_SUFFIX);
 	else if (r >= 0 && !segment->data_file)
 		r = segment_delete(dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
-	segment_free(segment);
+	if (!io_is_full(r))
+		segment_free(segment);
 	return r;
 }
 

@@ -51,7 +51,8 @@ int segment_check(int dir_fd, struct segment *segment);
 int segment_open_file(int dir_fd, const struct segment *segment, const char *suffix, int *ret_fd);
 
 /* Deletes the files of a sealed segment: this is the acknowledgement. Those without names are gone
- * when they are closed. The segment is freed in any case. Errors: those of unlink(2). */
+ * when they are closed. Errors: those of unlink(2). The segment is freed, unless io_is_full() says
+ * of the error that it can be tried again: some file systems need room to give some back. */
 int segment_ack(int dir_fd, struct segment *segment);
 
 /* Closes files without names, and leaves others as they are. NULL is fine. */

@@ -5,6 +5,7 @@
  */
 #include "spool/spool_state.h"
 
+#include "base/io.h"
 #include "spool/space.h"
 
 #include <errno.h>
@@ -89,6 +90,7 @@ void spool_free(struct spool *spool)
 	packer_free(spool->packing.packer);
 	writer_free(spool->writer);
 	free_list(spool->acked);
+	free_list(spool->undeleted);
 	waiting_clear(&spool->waiting);
 	free_list(spool->first);
 	free_list(spool->kept);
@@ -134,18 +136,46 @@ bool spool_has_waiting(const struct spool *spool)
 	return spool->first != NULL;
 }
 
-int spool_delete(struct spool *spool, struct segment *segment)
+int spool_unlink(struct spool *spool, struct segment *segment)
 {
 	uint64_t bytes = segment->disk_bytes;
 	int r = segment_ack(spool->directory.fd, segment);
 
-	if (r >= 0)
-		spool->sealed_bytes -= bytes;
-	spool->counters.acked++;
-	spool->counters.backlog--;
 	if (spool->durable)
 		durable_note_names(spool->durable);
+	if (io_is_full(r)) {
+		segment->next = spool->undeleted;
+		spool->undeleted = segment;
+		return 0;
+	}
+	if (r >= 0)
+		spool->sealed_bytes -= bytes;
 	return r;
+}
+
+int spool_unlink_rest(struct spool *spool)
+{
+	struct segment *rest = TAKE_PTR(spool->undeleted);
+	int error = 0;
+
+	while (rest) {
+		struct segment *segment = rest;
+		int r;
+
+		rest = segment->next;
+		r = spool_unlink(spool, segment);
+		error = error < 0 ? error : r;
+	}
+	return error < 0 || !spool->undeleted ? error : -ENOSPC;
+}
+
+int spool_delete(struct spool *spool, struct segment *segment)
+{
+	spool->counters.acked++;
+	spool->counters.backlog--;
+	if (spool->undeleted)
+		spool_unlink_rest(spool);
+	return spool_unlink(spool, segment);
 }
 
 int spool_ack(struct spool *spool, struct segment *segment)

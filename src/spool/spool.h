@@ -155,6 +155,10 @@ bool spool_has_waiting(
 int spool_ack(struct spool *spool, struct segment *segment);
 void spool_keep(struct spool *spool, struct segment *segment);
 
+/* Deletes what the disk was too full to delete before. Errors: −ENOSPC (it still is), those of
+ * unlink(2). */
+int spool_unlink_rest(struct spool *spool);
+
 /* Reads a segment of an earlier run through and counts it. One that is damaged is mended first, if
  * there is space for that. Errors: those of segment_check(). */
 int spool_check(struct spool *spool, struct segment *segment);

@@ -143,21 +143,19 @@ static struct segment *unlink_oldest(struct spool *spool)
 
 int spool_drop_oldest(struct spool *spool)
 {
-	struct segment *segment = unlink_oldest(spool);
+	struct segment *segment;
 	struct tally tally;
-	uint64_t bytes;
-	int r;
+	int r = spool->undeleted ? spool_unlink_rest(spool) : 0;
 
+	if (r < 0) /* no use to wait for more room of the same kind */
+		return io_is_full(r) ? 0 : r;
+	segment = unlink_oldest(spool);
 	if (!segment)
 		return 0;
 	tally = take_stock(spool, segment);
-	bytes = segment->disk_bytes;
-	r = segment_ack(spool->directory.fd, segment);
+	r = spool_unlink(spool, segment);
 	if (r < 0)
 		return r;
-	spool->sealed_bytes -= bytes;
-	if (spool->durable)
-		durable_note_names(spool->durable);
 	tally.messages.source = FORMAT_SOURCE_ANY;
 	spool_note_loss(spool, &tally.messages);
 	loss_add(&spool->loss, &tally.gaps);

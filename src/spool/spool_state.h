@@ -43,12 +43,13 @@ struct spool {
 	struct {
 		uint64_t ns; /* when it was looked at; 0: never */
 		uint64_t bytes;
-		uint64_t written; /* by this run up to then */
-	} free;			  /* on the disk */
-	uint64_t sealed_bytes;	  /* disk space of all sealed segments, taken and kept ones too */
-	struct segment done;	  /* totals over all segments that this run has sealed */
-	struct durable *durable;  /* NULL: nothing is synced */
-	struct segment *acked;	  /* to be deleted once their numbers are durable */
+		uint64_t written;  /* by this run up to then */
+	} free;			   /* on the disk */
+	uint64_t sealed_bytes;	   /* disk space of all sealed segments, taken and kept ones too */
+	struct segment done;	   /* totals over all segments that this run has sealed */
+	struct durable *durable;   /* NULL: nothing is synced */
+	struct segment *acked;	   /* to be deleted once their numbers are durable */
+	struct segment *undeleted; /* should be, but the disk is too full for that */
 	struct spool_packing packing;
 	struct spool_counters counters;
 };
@@ -110,7 +111,10 @@ void spool_drop_view(struct spool *spool, struct segment *segment);
 /* What is to be left of the disk for these. */
 uint64_t spool_pack_reserve(const struct spool *spool);
 
-/* Deletes a segment and frees it. */
+/* Deletes the files of a segment and frees it, now or, when the disk is too full, later. */
+int spool_unlink(struct spool *spool, struct segment *segment);
+
+/* The same for one that was acknowledged. */
 int spool_delete(struct spool *spool, struct segment *segment);
 
 /* Brings what is in the directory into order, and queues it. Errors: −EPROTO, those of

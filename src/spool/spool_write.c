@@ -274,6 +274,8 @@ int spool_retry(struct spool *spool)
 {
 	int r;
 
+	if (spool->undeleted)
+		spool_unlink_rest(spool);
 	if (spool->full == 0)
 		return 0;
 	spool->full = 0;

@@ -1,6 +1,7 @@
 """What every test gets: weir itself, directories of its own, and a check that nothing leaks."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -144,6 +145,28 @@ def small_disk(place):
         pytest.skip(f"cannot mount a tmpfs here: {mount.stderr.decode().strip()}")
     yield path
     subprocess.run(["umount", "-l", path], check=True)
+
+
+@pytest.fixture
+def quota_disk(place):
+    """A directory that may hold six mebibytes: a subvolume of Btrfs with a limit."""
+    if os.getuid() != 0 or not shutil.which("mkfs.btrfs"):
+        pytest.skip("only root may mount an image of Btrfs, and mkfs.btrfs must be there")
+    image, mount = place.root / "image", place.directory("mount")
+    with open(image, "wb") as file:
+        file.truncate(200 << 20)
+    quiet = {"capture_output": True, "check": True}
+    subprocess.run(["mkfs.btrfs", "-q", "--mixed", image], **quiet)
+    mounted = subprocess.run(["mount", "-o", "loop,commit=1", image, mount], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"cannot mount Btrfs here: {mounted.stderr.decode().strip()}")
+    try:
+        for command in (["subvolume", "create", "disk"], ["quota", "enable", "."],
+                        ["qgroup", "limit", "6M", "disk"]):
+            subprocess.run(["btrfs", *command], cwd=mount, **quiet)
+        yield mount / "disk"
+    finally:
+        subprocess.run(["umount", "-l", mount], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from torture import Dice, Ledger, Source, build_keeper, keeper_environment
 pytestmark = pytest.mark.torture
 
 MEBIBYTE = 1 << 20
-SPARED = {"EINTR", "EAGAIN"}  # for ever, these would be a hang that is nobody's fault
+SPARED = {"EINTR", "EAGAIN", "ENOSPC", "EDQUOT"}  # for ever, these would be a wait for ever
 
 FAULTS = {
     "write": ["ENOSPC", "EIO", "EDQUOT", "EINTR", "SHORT"], "pwrite": ["ENOSPC", "EIO", "SHORT"],
@@ -74,9 +74,9 @@ class Story:
             env={**keeper_environment(self.runs, fail, slow), **(env or {})})
         return source, process
 
-    def run_to_the_end(self, *codes, **options):
+    def run_to_the_end(self, *codes, more=(), **options):
         """A run without a kill."""
-        source, process = self.start("--segment-messages", "100", **options)
+        source, process = self.start("--segment-messages", "100", *more, **options)
         result = process.wait()
         assert result.code in codes, result
         if result.code < 2:
@@ -169,7 +169,8 @@ def test_full_disk(weir, keeper, serve, place, small_disk):
     end, full = time.monotonic() + torture.SECONDS / 2, 0
     while time.monotonic() < end:
         filler = Filler(small_disk, 2 * MEBIBYTE, story.dice)
-        result = story.run_to_the_end(0, 5, most=6000, slow=story.dice.choice([0, 2]))
+        result = story.run_to_the_end(0, 5, most=6000, slow=story.dice.choice([0, 2]),
+                                      more=story.dice.choice([[], ["--on-full", "stop"]]))
         filler.end()
         full += result.code == 5
         story.ledger.check()

@@ -14,6 +14,7 @@ from spool_reader import data_of, end_of, read_segment
 SEED = int(os.environ.get("WEIR_TORTURE_SEED") or time.time_ns() % 1_000_000)
 KILLS = int(os.environ.get("WEIR_TORTURE_KILLS") or 2000)
 IMAGES = int(os.environ.get("WEIR_TORTURE_IMAGES") or 400)
+CYCLES = int(os.environ.get("WEIR_TORTURE_CYCLES") or 200)
 FAULTS = int(os.environ.get("WEIR_TORTURE_FAULTS") or 300)
 REAPS = int(os.environ.get("WEIR_TORTURE_REAPS") or 20_000)
 DISCONNECTS = int(os.environ.get("WEIR_TORTURE_DISCONNECTS") or 1000)
