@@ -28,10 +28,11 @@ struct spool {
 	struct spool_directory directory;
 	struct writer *writer; /* NULL: no segment is open */
 	uint64_t open_since_ns;
-	bool noted;		/* the next number stands in the lock, for which there is room */
-	int full;		/* −errno of the write that found no room; 0: there is */
-	struct waiting waiting; /* behind what waits in the writer */
-	uint64_t next_seq;	/* of the next segment */
+	bool noted;  /* the next number stands in the lock, for which there is room */
+	bool unmade; /* files of the next segment may be there, which are to be deleted */
+	int full;    /* −errno of the write that found no room; 0: there is */
+	struct waiting waiting;	      /* behind what waits in the writer */
+	uint64_t next_seq;	      /* of the next segment */
 	struct segment *first, **end; /* sealed, not taken */
 	struct segment *kept; /* those without names, which only we can keep, and where old ones may
 				 be dropped, all */

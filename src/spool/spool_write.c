@@ -55,6 +55,17 @@ static int note_next(struct spool *spool)
 	return note_full(spool, r);
 }
 
+/* What is left of a segment that did not come to be, where even deleting it found no room. */
+static int delete_unmade(struct spool *spool)
+{
+	int r = 0;
+
+	if (spool->unmade && !spool->options.ephemeral)
+		r = segment_delete(spool->directory.fd, spool->next_seq, FORMAT_OPEN_SUFFIX);
+	spool->unmade = r < 0;
+	return r;
+}
+
 static int open_segment(struct spool *spool)
 {
 	struct writer_options options = {
@@ -81,7 +92,12 @@ static int open_segment(struct spool *spool)
 		durable_note_names(spool->durable);
 	if (!may_begin_segment(spool))
 		return note_full(spool, -EMFILE);
-	return note_full(spool, writer_open(&options, &spool->writer));
+	r = delete_unmade(spool);
+	if (r < 0)
+		return note_full(spool, r);
+	r = writer_open(&options, &spool->writer);
+	spool->unmade = r < 0;
+	return note_full(spool, r);
 }
 
 static int commit(struct spool *spool)
@@ -140,12 +156,14 @@ static int seal(struct spool *spool)
 		return committed; /* there was no room */
 	if (spool->writer && writer_committed(spool->writer).records == 0) {
 		writer_delete(TAKE_PTR(spool->writer)); /* its number is the next segment's */
-		return committed;
+		spool->unmade = true;
 	}
 	if (spool->writer)
 		r = seal_committed(spool);
 	if (spool->writer)
 		r = note_full(spool, r); /* else it is sealed, and something else has failed */
+	else if (spool->unmade)
+		delete_unmade(spool);
 	return committed < 0 ? committed : r;
 }
 

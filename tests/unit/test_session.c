@@ -357,6 +357,68 @@ static void test_many_messages_at_once(void **state)
 	user_end(&user);
 }
 
+/* One batch is taken, then nothing until there is room, and then all of it in its order. */
+static void test_no_more_is_wanted(void **state)
+{
+	CLEANUP(buffer_done) struct buffer stream, expected;
+	struct user user;
+	size_t batches;
+
+	(void)state;
+	user_begin(&user, &plain);
+	user_open(&user, "");
+	buffer_init(&stream, LOG_MAX);
+	buffer_init(&expected, LOG_MAX);
+	note(&expected, "opened", NULL, 0);
+	for (size_t i = 0; i < 1000; i++) {
+		char text[2000];
+		size_t size =
+			(size_t)snprintf(text, sizeof(text), "%0*zu", (int)(i * 7 % 1500) + 1, i);
+
+		put_frame(&stream, 0x81, text, size);
+		note(&expected, "text", text, size);
+		if (i % 10 == 0)
+			put_frame(&stream, 0x89, "p", 1);
+	}
+	assert_int_equal(buffer_append(&expected, "", 1), 0);
+	user.stalls = user.bounded = true;
+	assert_int_equal(receive(&user, stream.data, stream.size), SESSION_STALLED);
+	for (batches = 1; user.fill > 0; batches++) {
+		assert_int_equal(user.batches, batches);
+		assert_int_equal(receive(&user, NULL, 0), SESSION_STALLED);
+		assert_int_equal(user.batches, batches);
+		user.room = batches % 2 ? SESSION_ROOM_MIN : SIZE_MAX;
+		receive(&user, NULL, 0);
+		user.room = 0;
+	}
+	assert_true(batches > 100);
+	assert_heard(&user, expected.data);
+	user_end(&user);
+}
+
+/* Our Close ends it: what is still there is dropped, and nobody has to wait for room. */
+static void test_closed_while_no_more_is_wanted(void **state)
+{
+	CLEANUP(buffer_done) struct buffer stream;
+	struct user user;
+
+	(void)state;
+	user_begin(&user, &plain);
+	user_open(&user, "");
+	buffer_init(&stream, LOG_MAX);
+	for (size_t i = 0; i < 200; i++)
+		put_frame(&stream, 0x81, "x", 1);
+	put_frame(&stream, 0x88, "\x03\xe8", 2);
+	user.stalls = user.bounded = true;
+	assert_int_equal(receive(&user, stream.data, stream.size), SESSION_STALLED);
+	assert_int_equal(session_close(user.session, CLOSE_NORMAL, NULL, 0), 0);
+	assert_int_equal(receive(&user, NULL, 0), 0);
+	assert_int_equal(session_state(user.session), SESSION_OVER);
+	assert_int_equal(user.batches, 1);
+	assert_int_equal(user.fill, 0);
+	user_end(&user);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -374,6 +436,8 @@ int main(void)
 		cmocka_unit_test(test_closing_from_handlers),
 		cmocka_unit_test(test_sending_from_handlers),
 		cmocka_unit_test(test_many_messages_at_once),
+		cmocka_unit_test(test_no_more_is_wanted),
+		cmocka_unit_test(test_closed_while_no_more_is_wanted),
 	};
 
 	return cmocka_run_group_tests_name("session", tests, NULL, NULL);

@@ -33,6 +33,8 @@ struct user {
 	size_t fill;
 	bool bounded; /* `room` is what may be made, up to the next flush */
 	size_t room;
+	bool stalls; /* no more is wanted after a batch, until `room` is not 0 */
+	size_t batches;
 	z_stream inflate; /* of what is said */
 
 	/* What a handler does besides: closes, sends, returns an error. */
@@ -99,7 +101,8 @@ static inline int user_pieces(void *data, struct message_batch *batch)
 	for (size_t i = 0; r == 0 && i < batch->count; i++)
 		if (session_is_taking(user->session))
 			r = user_piece(user, &batch->pieces[i]);
-	return r;
+	user->batches++;
+	return r == 0 && user->stalls ? SESSION_STALLED : r;
 }
 
 static inline int user_flush(void *data)

@@ -1,0 +1,281 @@
+/* A disk that is full, or a quota that is used up, whichever call it is that says so: the spool
+ * holds what it was given, and all of it is there, in order, when there is room again.
+ * --wrap: fallocate fallocate64 ftruncate ftruncate64 linkat openat openat64 pwrite pwrite64
+ * renameat unlinkat write writev. */
+#include "test_spool_support.h"
+
+#include "base/io.h"
+#include "spool/spool.h"
+
+#define MEMORY_SIZE KIB(16)
+#define MESSAGES 400
+#define EVENT_EVERY 37
+
+/* From call `from` on, `count` calls fail, and a write does `part` bytes before. */
+static struct {
+	bool armed;
+	int from, count, error;
+	size_t part;
+	int calls, failed;
+} plan;
+
+static bool fails(void)
+{
+	if (!plan.armed || ++plan.calls < plan.from || plan.calls >= plan.from + plan.count)
+		return false;
+	plan.failed++;
+	errno = plan.error;
+	return true;
+}
+
+#define WRAP(type, name, parameters, arguments)                                                    \
+	type __real_##name parameters;                                                             \
+	type __wrap_##name parameters;                                                             \
+	type __wrap_##name parameters                                                              \
+	{                                                                                          \
+		return fails() ? -1 : __real_##name arguments;                                     \
+	}
+
+WRAP(int, fallocate, (int fd, int mode, off_t at, off_t size), (fd, mode, at, size))
+WRAP(int, fallocate64, (int fd, int mode, off_t at, off_t size), (fd, mode, at, size))
+WRAP(int, ftruncate, (int fd, off_t size), (fd, size))
+WRAP(int, ftruncate64, (int fd, off_t size), (fd, size))
+WRAP(int, linkat, (int fd, const char *from, int to_fd, const char *to, int flags),
+     (fd, from, to_fd, to, flags))
+WRAP(ssize_t, pwrite, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
+WRAP(ssize_t, pwrite64, (int fd, const void *data, size_t size, off_t at), (fd, data, size, at))
+WRAP(int, renameat, (int fd, const char *from, int to_fd, const char *to), (fd, from, to_fd, to))
+WRAP(int, unlinkat, (int fd, const char *path, int flags), (fd, path, flags))
+
+int __real_openat(int fd, const char *path, int flags, ...);
+int __wrap_openat(int fd, const char *path, int flags, mode_t mode);
+int __wrap_openat64(int fd, const char *path, int flags, mode_t mode);
+
+/* Only what makes files can find no room. */
+int __wrap_openat(int fd, const char *path, int flags, mode_t mode)
+{
+	bool makes = (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE;
+
+	return makes && fails() ? -1 : __real_openat(fd, path, flags, makes ? mode : 0);
+}
+
+int __wrap_openat64(int fd, const char *path, int flags, mode_t mode)
+{
+	return __wrap_openat(fd, path, flags, mode);
+}
+
+ssize_t __real_write(int fd, const void *data, size_t size);
+ssize_t __wrap_write(int fd, const void *data, size_t size);
+ssize_t __real_writev(int fd, const struct iovec *stretches, int count);
+ssize_t __wrap_writev(int fd, const struct iovec *stretches, int count);
+
+/* A part is written by the call before, which is not counted as one that failed. */
+ssize_t __wrap_write(int fd, const void *data, size_t size)
+{
+	if (plan.armed && plan.part > 0 && plan.calls + 1 == plan.from && size > plan.part) {
+		plan.calls++;
+		plan.from++;
+		return __real_write(fd, data, plan.part);
+	}
+	return fails() ? -1 : __real_write(fd, data, size);
+}
+
+ssize_t __wrap_writev(int fd, const struct iovec *stretches, int count)
+{
+	return fails() ? -1 : __real_writev(fd, stretches, count);
+}
+
+static int setup(void **state)
+{
+	plan.armed = false;
+	return setup_scratch(state);
+}
+
+static struct spool *open_spool(uint64_t segment_bytes, uint64_t segment_messages)
+{
+	struct spool_options options = {.path = scratch,
+					.segment_bytes = segment_bytes,
+					.segment_messages = segment_messages};
+	struct spool *spool = NULL;
+
+	assert_int_equal(spool_open(&options, &spool), 0);
+	return spool;
+}
+
+/* Bounded: there are no more failures than the plan has. */
+static void wait_for_room(struct spool *spool)
+{
+	for (int i = 0; spool_is_full(spool); i++) {
+		assert_true(i <= plan.count);
+		assert_int_equal(spool_room(spool, 0), 0);
+		assert_int_equal(spool_retry(spool), 0);
+	}
+}
+
+static void add_event(struct spool *spool, uint64_t *events)
+{
+	const struct spool_event event = {.kind = FORMAT_CONNECTED};
+
+	if (spool_in_message(spool))
+		return;
+	assert_int_equal(spool_add_event(spool, &event), 0);
+	++*events;
+}
+
+/* Messages, and an event now and then, also while it is full. Returns how many events. */
+static uint64_t send(struct spool *spool, struct source *source)
+{
+	static uint8_t memory[MEMORY_SIZE];
+	static struct message_batch batch;
+	uint64_t events = 0;
+
+	for (uint64_t i = 0; source->number < MESSAGES; i++) {
+		source_fill(source, &batch, memory, sizeof(memory), MESSAGES);
+		assert_int_equal(spool_append(spool, &batch), 0);
+		if (i % EVENT_EVERY == 0)
+			add_event(spool, &events);
+		assert_int_equal(spool_commit(spool), 0);
+		memset(memory, 0x55, sizeof(memory)); /* it is used again */
+		wait_for_room(spool);
+	}
+	add_event(spool, &events);
+	return events;
+}
+
+static void seal(struct spool *spool)
+{
+	for (int i = 0; spool_open_since_ns(spool) > 0; i++) {
+		assert_true(i <= plan.count);
+		assert_int_equal(spool_seal(spool), 0);
+		wait_for_room(spool);
+	}
+}
+
+static void ack_all(struct spool *spool)
+{
+	struct segment *segment;
+
+	while ((segment = spool_take(spool)))
+		assert_int_equal(spool_ack(spool, segment), 0);
+	for (int i = 0; spool_unlink_rest(spool) < 0; i++)
+		assert_true(i <= plan.count);
+	assert_int_equal(count_entries(scratch), 1); /* the lock */
+	assert_int_equal(spool_counters(spool).held_bytes, 0);
+}
+
+/* One life of a spool in which the plan comes true. False: there was no such call any more. */
+static bool live(size_t (*size_of)(uint64_t), uint64_t segment_bytes, uint64_t segment_messages)
+{
+	CLEANUP(spool_free) struct spool *spool = open_spool(segment_bytes, segment_messages);
+	struct source source = {.size_of = size_of};
+	struct check check;
+	uint64_t events;
+
+	plan.calls = plan.failed = 0;
+	plan.armed = true;
+	events = send(spool, &source);
+	seal(spool);
+	plan.armed = false;
+	check = check_directory(spool_dir_fd(spool), size_of);
+	assert_int_equal(check.messages, MESSAGES);
+	assert_int_equal(check.events, events);
+	assert_int_equal(spool_counters(spool).messages, MESSAGES);
+	assert_int_equal(spool_counters(spool).lost_events, 0);
+	plan.armed = true;
+	ack_all(spool);
+	plan.armed = false;
+	empty_scratch();
+	return plan.failed > 0;
+}
+
+static void live_with_each(size_t (*size_of)(uint64_t), uint64_t segment_bytes,
+			   uint64_t segment_messages)
+{
+	static const int errors[] = {ENOSPC, EDQUOT};
+	static const size_t parts[] = {0, 40};
+
+	for (int count = 1; count <= 5; count += 4) {
+		for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+			int from = 1;
+
+			do {
+				plan.error = errors[(size_t)from % ARRAY_SIZE(errors)];
+				plan.part = parts[i];
+				plan.count = count;
+				plan.from = from++;
+			} while (live(size_of, segment_bytes, segment_messages));
+			assert_true(from > 20);
+		}
+	}
+}
+
+static size_t longer_than_the_buffer(uint64_t number)
+{
+	return number % 50 == 1 ? 3 * MEMORY_SIZE + 7 : 100;
+}
+
+static void test_small_messages(void **state)
+{
+	(void)state;
+	live_with_each(small_sizes, KIB(8), 0);
+}
+
+static void test_segments_of_so_many(void **state)
+{
+	(void)state;
+	live_with_each(small_sizes, MIB(1), 150);
+}
+
+static void test_large_messages(void **state)
+{
+	(void)state;
+	live_with_each(longer_than_the_buffer, KIB(40), 0);
+}
+
+/* What waits is dropped, in the middle of a message or not, and what was captured stays. */
+static void test_given_up(void **state)
+{
+	(void)state;
+	for (int from = 1; from < 60; from++) {
+		CLEANUP(spool_free) struct spool *spool = open_spool(KIB(40), 0);
+		struct source source = {.size_of = longer_than_the_buffer};
+		static uint8_t memory[MEMORY_SIZE];
+		static struct message_batch batch;
+		uint64_t captured;
+
+		plan.armed = true;
+		plan.calls = plan.failed = 0;
+		plan.from = from;
+		plan.count = 1000000;
+		plan.error = ENOSPC;
+		while (source.number < MESSAGES && !spool_is_full(spool)) {
+			source_fill(&source, &batch, memory, sizeof(memory), MESSAGES);
+			assert_int_equal(spool_append(spool, &batch), 0);
+			assert_int_equal(spool_commit(spool), 0);
+		}
+		plan.armed = false;
+		captured = spool_counters(spool).messages;
+		assert_int_equal(spool_give_up(spool), 0);
+		assert_false(spool_is_full(spool) || spool_in_message(spool));
+		assert_int_equal(spool_counters(spool).messages, captured);
+		assert_int_equal(spool_seal(spool), 0);
+		assert_int_equal(
+			check_directory(spool_dir_fd(spool), longer_than_the_buffer).messages,
+			captured);
+		empty_scratch();
+	}
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown_scratch)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_small_messages),
+		TEST(test_segments_of_so_many),
+		TEST(test_large_messages),
+		TEST(test_given_up),
+	};
+
+	return cmocka_run_group_tests_name("spool_full", tests, NULL, NULL);
+}
