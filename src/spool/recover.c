@@ -40,7 +40,7 @@ static void tell(const struct recovery *recovery, enum recover_kind kind, uint64
 		recovery->tell(recovery->data, &news);
 }
 
-/* Whether there is a file that holds something: an index has to have more than a header for that.
+/* Whether there is a file that holds something: an index has to have a whole entry for that.
  * What is no regular file is taken for a full one. −errno: nobody knows, and so nothing may be done
  * to it. */
 static int holds_something(int dir_fd, uint64_t seq, const char *suffix)
@@ -52,7 +52,8 @@ static int holds_something(int dir_fd, uint64_t seq, const char *suffix)
 
 	if (fstatat(dir_fd, format_name(name, seq, suffix), &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return !S_ISREG(status.st_mode) || status.st_size > (index ? FORMAT_HEADER_SIZE : 0);
+	return !S_ISREG(status.st_mode) ||
+	       status.st_size >= (index ? FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE : 1);
 }
 
 int recover_put_aside(const struct recovery *recovery, struct listing_entry *entry)

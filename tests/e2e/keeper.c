@@ -27,14 +27,13 @@ static uint64_t number_of(const char *name)
 	return text ? strtoull(text, NULL, 10) : 0;
 }
 
-static bool copy(const char *from, const char *directory)
+static bool copy(const char *from, const char *directory, uint64_t first_seq, const char *suffix)
 {
 	char to[4096], bytes[65536];
-	const char *name = strrchr(from, '/');
 	int in = open(from, O_RDONLY | O_CLOEXEC), out;
 	ssize_t got = -1;
 
-	snprintf(to, sizeof(to), "%s/%s", directory, name ? name + 1 : from);
+	snprintf(to, sizeof(to), "%s/%020ju.%s", directory, (uintmax_t)first_seq, suffix);
 	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	while (in >= 0 && out >= 0 && (got = read(in, bytes, sizeof(bytes))) > 0)
 		if (write(out, bytes, (size_t)got) != got)
@@ -82,7 +81,8 @@ int main(int argc, char *argv[])
 		nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 	if (fail > 0 && fate % fail == 1)
 		return 3;
-	if (!copy(argv[2], place) || !copy(index, place) || !sign(argv[1], name, run, first_seq))
+	if (!copy(argv[2], place, first_seq, "data") || !copy(index, place, first_seq, "index") ||
+	    !sign(argv[1], name, run, first_seq))
 		return 4;
 	return fail > 0 && fate % fail == 2 ? 5 : 0;
 }

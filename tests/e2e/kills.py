@@ -81,6 +81,8 @@ def random_options(tools, dice):
         options += ["--on-full", dice.choice(["block", "stop"])]
     if dice.once_in(4):
         options += ["--disk-max", "4MiB"]
+    if tools.knows("--compress") and dice.once_in(3):
+        options += ["--compress", "zstd"]
     return options
 
 
@@ -178,7 +180,9 @@ class Story:
         exact = self.tools.library and dice.once_in(2)
         if exact:
             environment.update(self.kill_at(dice.log_uniform(1, 600)))
-        source, process = self.start(how, random_options(self.tools, dice), environment)
+        # Only segments of some size are compressed.
+        source, process = self.start(how, random_options(self.tools, dice), environment,
+                                     size=dice.choice([300, 300, 3000]))
         wait = dice.log_uniform(1000, 30_000) / 1e6
         time.sleep(wait / 2)
         follower = self.follow() if self.tools.follows and dice.once_in(4) else None

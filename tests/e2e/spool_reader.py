@@ -160,18 +160,23 @@ def read_segment(index):
     return Segment(first_seq, created, sealed, records)
 
 
-def read_spool(directory):
-    """All segments in order; checks that no record number is used twice and none goes back."""
+def segment_paths(directory):
+    """What read_segment() wants of each segment, in order."""
     directory = Path(directory)
     packed = {path.name[:20]: path for path in directory.glob("*.data.zst")}
     plain = [*directory.glob("*.index"), *directory.glob("*.index.open")]
-    paths = sorted([path for path in plain if path.name[:20] not in packed] + [*packed.values()])
-    segments = []
-    for path in paths:
+    for path in sorted([p for p in plain if p.name[:20] not in packed] + [*packed.values()]):
         if path.suffix != ".zst" and not data_of(path).exists():
             continue  # acknowledged: its deletion was interrupted between the two files
         if path.suffix == ".open" and path.stat().st_size < HEADER.size:
             continue  # just begun
+        yield path
+
+
+def read_spool(directory):
+    """All segments in order; checks that no record number is used twice and none goes back."""
+    segments = []
+    for path in segment_paths(directory):
         segment = read_segment(path)
         if segments and segment.first_seq < end_of(segments[-1]):
             raise Damage(f"{path}: its numbers overlap with those of the segment before")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import frames
 from servers.hostile import Connection
-from spool_reader import data_of, end_of, read_segment
+from spool_reader import end_of, read_segment, segment_paths
 
 SEED = int(os.environ.get("WEIR_TORTURE_SEED") or time.time_ns() % 1_000_000)
 KILLS = int(os.environ.get("WEIR_TORTURE_KILLS") or 2000)
@@ -164,12 +164,8 @@ class Ledger:
     def _segments(self):
         """Those in the spool; read_spool() for who has seen the sealed ones before."""
         end, known, self._cache = 0, self._cache, {}
-        for path in sorted(self.spool.glob("*.index*")) if self.spool.is_dir() else []:
-            if path.suffix not in (".index", ".open") or not data_of(path).exists():
-                continue
+        for path in segment_paths(self.spool) if self.spool.is_dir() else []:
             status = path.stat()
-            if path.suffix == ".open" and status.st_size < 64:
-                continue
             key = (path.name, status.st_ino, status.st_size, status.st_mtime_ns)
             segment = known.get(key) or read_segment(path)
             if segment.sealed:

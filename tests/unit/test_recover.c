@@ -433,13 +433,16 @@ static void test_a_sealed_index_without_data_is_deleted(void **state)
 	assert_int_equal(told.aside, 0);
 }
 
-/* No death leaves that: its data was taken away. */
+/* Without an entry, a start died that was deleting it. With one, its data was taken away. */
 static void test_an_open_index_without_data(void **state)
 {
 	(void)state;
-	put_segment_file(dir_fd, 0, FORMAT_OPEN_SUFFIX, image.index, FORMAT_HEADER_SIZE);
-	assert_false(recovers());
-	assert_int_equal(count_entries(scratch), 0);
+	for (size_t torn = 0; torn < FORMAT_ENTRY_SIZE; torn++) {
+		put_segment_file(dir_fd, 0, FORMAT_OPEN_SUFFIX, image.index,
+				 FORMAT_HEADER_SIZE + torn);
+		assert_false(recovers());
+		assert_int_equal(count_entries(scratch), 0);
+	}
 	put_segment_file(dir_fd, 0, FORMAT_OPEN_SUFFIX, image.index, INDEX_SIZE);
 	assert_false(recovers());
 	assert_int_equal(told.aside, 1);
