@@ -1,6 +1,7 @@
 /*
  * Any index over any data, sealed and open: what is read back stays inside of the files, and comes
- * to an end. The first two bytes of the input say how much of it is the index.
+ * to an end, one by one, in batches, or from anywhere. The first two bytes of the input say how
+ * much of it is the index.
  *
  * Checksums would stop nearly every input at its first entry: those of the input are mended, unless
  * the third byte is odd.
@@ -16,6 +17,7 @@
 #include <tempfile.h>
 
 #define INPUT_MAX KIB(32)
+#define BATCH_MAX 64
 
 static char *path; /* a directory for as long as the fuzzer runs */
 static int dir_fd = -1;
@@ -118,6 +120,65 @@ static void read_all(bool sealed, size_t index_size, size_t data_size)
 	}
 }
 
+static volatile uint8_t seen; /* so that every byte is really read */
+
+static size_t read_one_by_one(struct reader *reader, size_t steps)
+{
+	struct record record;
+	size_t whole = 0;
+	int r;
+
+	while ((r = reader_next(reader, &record)) != 0) {
+		if (steps-- == 0)
+			abort();
+		whole += r > 0;
+	}
+	return whole;
+}
+
+/* The same records, as many at a time as there are. Those that stand in a row do so in memory. */
+static size_t read_in_batches(struct reader *reader, size_t max, size_t steps)
+{
+	static struct record records[BATCH_MAX];
+	uint8_t sum = 0;
+	size_t whole = 0;
+	ssize_t n;
+
+	while ((n = reader_next_batch(reader, records, max)) != 0) {
+		if (steps-- == 0)
+			abort();
+		for (ssize_t i = 0; i < n; i++) {
+			const struct record *record = &records[i];
+
+			if (i > 0 && record->seq != records[i - 1].seq + 1)
+				abort();
+			for (size_t k = 0; record->payload && k < record->entry.length; k++)
+				sum ^= record->payload[k];
+		}
+		whole += n > 0 ? (size_t)n : 0;
+	}
+	seen = sum;
+	return whole;
+}
+
+/* Whatever way is taken, the same is found. */
+static void read_other_ways(bool sealed, size_t index_size, size_t max)
+{
+	CLEANUP(reader_free) struct reader *reader = NULL;
+	size_t steps = 2 * (index_size / FORMAT_ENTRY_SIZE) + 4, whole;
+	uint64_t time_ns;
+
+	if (reader_open(dir_fd, 0, sealed, &reader) < 0)
+		return;
+	whole = read_one_by_one(reader, steps);
+	for (uint64_t i = 0; i < steps; i++)
+		reader_time(reader, i, &time_ns);
+	if (reader_seek(reader, 0) < 0 || read_in_batches(reader, max, steps) != whole)
+		abort();
+	if (reader_seek(reader, max) >= 0)
+		read_in_batches(reader, BATCH_MAX, steps);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
 	static uint8_t index[INPUT_MAX];
@@ -139,5 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	put(FORMAT_OPEN_SUFFIX, index, index_size);
 	read_all(true, index_size, data_size);
 	read_all(false, index_size, data_size);
+	read_other_ways(true, index_size, (size_t)input[2] % BATCH_MAX + 1);
+	read_other_ways(false, index_size, (size_t)input[2] % BATCH_MAX + 1);
 	return 0;
 }
