@@ -48,6 +48,7 @@ static const char *state_name(enum summary_state state)
 		[SUMMARY_OPEN] = "open",       [SUMMARY_SEALED] = "sealed",
 		[SUMMARY_UNKNOWN] = "unknown", [SUMMARY_COMPRESSED] = "compressed",
 		[SUMMARY_DAMAGED] = "damaged", [SUMMARY_INCOMPLETE] = "incomplete",
+		[SUMMARY_GONE] = "gone",
 	};
 
 	return names[state];
@@ -144,7 +145,7 @@ static void look(struct ls *ls, struct looked *looked, const struct spools_found
 
 		summary_read_segment(found->dir_fd, entry, &segment);
 		summary_add(&looked->summary, entry, &segment);
-		if (table && listing_is_segment(entry) && !summary_is_gone(&segment)) {
+		if (table && segment.state != SUMMARY_GONE) {
 			if (ls->json)
 				put_segment(found, &segment);
 			else

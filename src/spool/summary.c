@@ -14,6 +14,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#define LOOKS 3
+
 static const char *const suffixes[] = {
 	FORMAT_DATA_SUFFIX,   FORMAT_INDEX_SUFFIX,    FORMAT_OPEN_SUFFIX,
 	FORMAT_PACKED_SUFFIX, FORMAT_DATA_CUT_SUFFIX, FORMAT_INDEX_CUT_SUFFIX,
@@ -116,28 +118,62 @@ static int look_inside(struct input *index, struct input *data, bool sealed,
 	return 0;
 }
 
+/* Where an index is missing: what there is of the data, −1 if nothing. Without data, the segment
+ * was acknowledged; without a byte in it, it is just being begun. */
+static off_t data_left(int dir_fd, uint64_t seq)
+{
+	static const char *const data[] = {FORMAT_DATA_SUFFIX, FORMAT_PACKED_SUFFIX};
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
+
+	for (size_t i = 0; i < ARRAY_SIZE(data); i++)
+		if (fstatat(dir_fd, format_name(name, seq, data[i]), &status,
+			    AT_SYMLINK_NOFOLLOW) == 0)
+			return status.st_size;
+	return -1;
+}
+
+/* The owner may rename files between two looks at their names: then it is looked again. */
+static int look(int dir_fd, struct summary_segment *segment)
+{
+	int r = -ENOENT;
+
+	for (int i = 0; r == -ENOENT && i < LOOKS; i++) {
+		CLEANUP(input_done) struct input index = {.fd = -1};
+		CLEANUP(input_done) struct input data = {.fd = -1};
+
+		r = open_inputs(dir_fd, segment->first_seq, &index, &data, &segment->state);
+		if (r >= 0)
+			r = look_inside(&index, &data, segment->state != SUMMARY_OPEN, segment);
+		if (r == -ENOENT && data_left(dir_fd, segment->first_seq) <= 0)
+			break;
+	}
+	return r;
+}
+
+static enum summary_state state_of(int dir_fd, const struct summary_segment *segment, int error)
+{
+	if (error == -EPROTO)
+		return SUMMARY_UNKNOWN;
+	if (error != -ENOENT)
+		return SUMMARY_DAMAGED;
+	return data_left(dir_fd, segment->first_seq) > 0 ? SUMMARY_INCOMPLETE : SUMMARY_GONE;
+}
+
 void summary_read_segment(int dir_fd, const struct listing_entry *entry,
 			  struct summary_segment *ret_segment)
 {
-	CLEANUP(input_done) struct input index = {.fd = -1};
-	CLEANUP(input_done) struct input data = {.fd = -1};
 	struct summary_segment segment = {.first_seq = entry->first_seq};
 	char name[FORMAT_NAME_SIZE];
-	int r;
+	int r = entry->odd ? 0 : look(dir_fd, &segment);
 
+	if (entry->odd)
+		segment.state = SUMMARY_INCOMPLETE;
+	else if (r < 0)
+		segment.state = state_of(dir_fd, &segment, r);
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
 		segment.disk_bytes +=
 			disk_bytes_of(dir_fd, format_name(name, entry->first_seq, suffixes[i]));
-	r = entry->odd ? -ENOENT
-		       : open_inputs(dir_fd, entry->first_seq, &index, &data, &segment.state);
-	if (r >= 0)
-		r = look_inside(&index, &data, segment.state != SUMMARY_OPEN, &segment);
-	if (r == -ENOENT)
-		segment.state = SUMMARY_INCOMPLETE;
-	else if (r == -EPROTO)
-		segment.state = SUMMARY_UNKNOWN;
-	else if (r < 0)
-		segment.state = SUMMARY_DAMAGED;
 	*ret_segment = segment;
 }
 
@@ -148,11 +184,11 @@ void summary_add(struct summary *summary, const struct listing_entry *entry,
 		summary->first_ns = segment->first_ns;
 	if (segment->last_ns > 0)
 		summary->last_ns = segment->last_ns;
-	summary->segments += !summary_is_gone(segment) && listing_is_segment(entry);
+	summary->segments += segment->state != SUMMARY_GONE;
 	summary->records += segment->records;
 	summary->data_bytes += segment->data_bytes;
-	summary->damaged += segment->state == SUMMARY_DAMAGED ||
-			    (segment->state == SUMMARY_INCOMPLETE && !summary_is_gone(segment));
+	summary->damaged +=
+		segment->state == SUMMARY_DAMAGED || segment->state == SUMMARY_INCOMPLETE;
 	summary->cuts += entry->cut;
 }
 

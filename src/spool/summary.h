@@ -11,7 +11,8 @@ enum summary_state {
 	SUMMARY_COMPRESSED,
 	SUMMARY_UNKNOWN,    /* of another version */
 	SUMMARY_DAMAGED,    /* its header, or what the sizes of its files should be */
-	SUMMARY_INCOMPLETE, /* one of its files is missing, or is no file */
+	SUMMARY_INCOMPLETE, /* there is data without an index, or what is no file */
+	SUMMARY_GONE,	    /* there is none any more, or not yet */
 };
 
 /* Of a segment. Times are those of its first and last record, 0 if there is none. */
@@ -23,13 +24,6 @@ struct summary_segment {
 	uint64_t data_bytes; /* payloads and separators, as they are uncompressed */
 	uint64_t disk_bytes; /* of its files, those that were cut off it too */
 };
-
-/* It was deleted since it was listed, or is just being begun: there is nothing of it on the disk.
- */
-static inline bool summary_is_gone(const struct summary_segment *segment)
-{
-	return segment->state == SUMMARY_INCOMPLETE && segment->disk_bytes == 0;
-}
 
 void summary_read_segment(int dir_fd, const struct listing_entry *entry,
 			  struct summary_segment *ret_segment);

@@ -128,7 +128,9 @@ def test_what_is_damaged(weir, spool):
     raw = bytearray(index.read_bytes())
     raw[20] ^= 1
     index.write_bytes(raw)
-    (spool / f"{15:020}.data").unlink()
+    (spool / f"{15:020}.index.open").unlink()
+    write_segment(spool, 20, made(20, 2))
+    (spool / f"{20:020}.data").unlink()  # acknowledged: its deletion was interrupted
     write_segment(spool, 30, made(30, 2))
     (spool / f"{30:020}.data").unlink()
     (spool / f"{30:020}.data").symlink_to("/etc/passwd")
