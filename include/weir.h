@@ -127,7 +127,7 @@ struct weir_stats {
 	uint64_t connections;	   /* that were opened */
 	uint64_t failures;	   /* attempts that did not become one */
 	size_t connected;	   /* sources that have an open connection now */
-	bool blocked;		   /* not reading, until there is room under disk_max */
+	bool blocked;		   /* not reading, until there is room: see enum weir_on_full */
 	bool compresses;	   /* there is compression, and the next two count: */
 	uint64_t compressed;	   /* segments that were, */
 	uint64_t compress_failed;  /* or could not be, and are as they were */

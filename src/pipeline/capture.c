@@ -186,7 +186,8 @@ struct weir_stats weir_capture_stats(const struct weir_capture *capture)
 	stats.segments = counters.sealed;
 	stats.acked = counters.acked;
 	stats.kept = counters.kept;
-	stats.backlog_segments = counters.backlog;
+	/* What is not sealed any more is left as well. */
+	stats.backlog_segments = counters.backlog + (capture->aborted && counters.open);
 	stats.dropped_messages = counters.dropped_messages;
 	stats.dropped_bytes = counters.dropped_bytes;
 	stats.lost_events = counters.lost_events;

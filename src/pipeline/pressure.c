@@ -136,6 +136,7 @@ static int do_without(struct weir_capture *capture)
 	if (at_cap && capture->options.on_full != WEIR_FULL_DROP_NEWEST &&
 	    delivery_is_idle(capture->delivery) && !spool_is_syncing(capture->spool))
 		return stop(capture, "nothing that it holds will be processed");
+	capture->stats.blocked = capture->options.on_full != WEIR_FULL_DROP_NEWEST;
 	if (!at_cap) {
 		tell(capture);
 		if (capture->room_timer.due_ns == 0)
@@ -179,6 +180,7 @@ static int go_on(struct weir_capture *capture)
 	if (r < 0 || pressure_is_on(capture))
 		return r;
 	loop_timer_clear(capture->loop, &capture->room_timer);
+	capture->stats.blocked = false;
 	if (capture->pressed && capture->phase == RUNNING && capture->inlets_running == 0)
 		return events_ran_dry(capture);
 	capture->pressed = false;

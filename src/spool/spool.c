@@ -222,6 +222,7 @@ struct spool_counters spool_counters(const struct spool *spool)
 
 	if (spool->writer)
 		open = writer_committed(spool->writer);
+	counters.open = open.records > 0;
 	counters.messages = spool->done.messages + open.messages;
 	counters.bytes = spool->done.bytes + open.bytes;
 	counters.held_bytes = spool_held(spool);

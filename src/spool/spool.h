@@ -182,6 +182,7 @@ struct spool_counters {
 	uint64_t sealed;   /* segments */
 	uint64_t acked;
 	uint64_t kept;
+	bool open;	     /* a segment is, which holds something that was captured */
 	uint64_t backlog;    /* sealed, neither acknowledged nor kept yet */
 	uint64_t held_bytes; /* disk space of all files */
 	uint64_t peak_bytes;

@@ -19,8 +19,8 @@ struct client_handler {
 	int (*ready)(void *data);
 	/* How many bytes may be received now. 0 pauses the client until client_resume(). */
 	size_t (*room)(void *data);
-	/* Pieces in order, in memory that stays as it is until the next flush. SESSION_STALLED: they
-	 * were taken, and no further ones are wanted until client_resume(). */
+	/* Pieces in order, in memory that stays as it is until the next flush. SESSION_STALLED:
+	 * they were taken, and no further ones are wanted until client_resume(). */
 	int (*pieces)(void *data, struct message_batch *batch);
 	/* The receive buffer is about to be used again: nothing of it may be needed after this. */
 	int (*flush)(void *data);

@@ -150,6 +150,18 @@ def test_the_second_stops_at_once(weir, serve, place, number):
     server.join()
 
 
+def test_the_segment_that_is_open_is_left_too(weir, serve, place):
+    """The server does not answer our Close, and nobody waits for it."""
+    spool = place.root / "spool"
+    server = serve(lambda c: (c.upgrade(more=texts(MESSAGES)), c.wait_close(), c.wait_end()))
+    process = weir.start_capture(server.url, "--keep", "--spool", spool, "--status", "summary")
+    wait_until(lambda: spool.is_dir() and payloads_of(spool) == MESSAGES, "all is captured")
+    process.signal()
+    wait_until(lambda: server.connections[0].close_payload, "Close is said")
+    signal_again(process)
+    assert "1 left" in process.wait(5).err
+
+
 def test_what_the_second_left_is_processed_by_the_next_run(weir, serve, place, collector):
     spool, gate = place.root / "spool", place.root / "gate"
     process, _ = started(weir, serve, "--spool", spool, "--", "sh", "-c",
