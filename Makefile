@@ -6,7 +6,7 @@
 #   make install PREFIX=/usr DESTDIR=/tmp/package
 #   make bench BENCH=--quick               what bench/run --help lists
 #   make fuzz FUZZ="frame wslay" FUZZ_RUNS=100000000
-#   make torture KILLS=20000 IMAGES=2000 CYCLES=1000 FAULTS=3000 DISCONNECTS=10000 SECONDS=600 SEED=1
+#   make torture KILLS=20000 IMAGES=2000 FLIPS=100000 MODEL=20000 CYCLES=1000 FAULTS=3000 DISCONNECTS=10000 SECONDS=600 SEED=1
 
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -19,6 +19,8 @@ BENCH ?=
 KILLS ?= 2000
 IMAGES ?= 400
 CYCLES ?= 200
+FLIPS ?= 20000
+MODEL ?= 5000
 FAULTS ?= 300
 REAPS ?= 20000
 DISCONNECTS ?= 1000
@@ -78,10 +80,10 @@ fuzz: ## run every fuzzer, or those in FUZZ, for FUZZ_SECONDS (60) or on FUZZ_RU
 	@ninja -C build-fuzz fuzzers
 	@tools/fuzz build-fuzz $(if $(FUZZ_RUNS),runs $(FUZZ_RUNS),seconds $(FUZZ_SECONDS)) $(FUZZ)
 
-torture: ## KILLS (2000), IMAGES (400) after power losses, CYCLES (200) of filling a disk, FAULTS (300), REAPS (20000), DISCONNECTS (1000), SECONDS (40) of full disks, from SEED
+torture: ## KILLS (2000), IMAGES (400) after power losses, CYCLES (200) of filling a disk, FLIPS (20000), MODEL (5000) stories, FAULTS (300), REAPS (20000), DISCONNECTS (1000), SECONDS (40) of full disks, from SEED
 	@tools/setup build test
 	@$(build)
-	@tests/run $(BUILD) --torture --kills=$(KILLS) --images=$(IMAGES) --cycles=$(CYCLES) --faults=$(FAULTS) --seconds=$(SECONDS) \
+	@tests/run $(BUILD) --torture --kills=$(KILLS) --images=$(IMAGES) --cycles=$(CYCLES) --flips=$(FLIPS) --model=$(MODEL) --faults=$(FAULTS) --seconds=$(SECONDS) \
 		--reaps=$(REAPS) --disconnects=$(DISCONNECTS) --seed=$(SEED)
 
 format: ## bring all C files into the project's format
