@@ -18,11 +18,12 @@ import time
 
 import torture
 from apart import libc
-from harness import LIMIT
+from harness import LIMIT, disk_held
 from servers.hostile import HostileServer
-from torture import Dice, Ledger, Source, keeper_environment
+from torture import Dice, Ledger, LossyLedger, Source, keeper_environment
 
 KILLS_PER_STORY = 25
+CAP = 4 << 20
 RUNS_PER_STORY = 100  # some end before they are killed
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -87,11 +88,24 @@ def random_options(tools, dice):
 
 
 class Story:
+    """A spool, and the captures on it that are killed."""
+    sizes = [300, 300, 3000]  # only segments of some size are compressed
+    hows = ["command"] * 4 + ["keep", "stdout"]
+    keeps = True  # with --keep
+    waits = 1000, 30_000  # microseconds before a kill
+    restarts = 10  # one time in so many, several starts are killed
+
     def __init__(self, tools, service, place, dice):
         self.tools, self.service, self.place, self.dice = tools, service, place, dice
         self.spool, self.handed = place / "spool", place / "handed"
         self.handed.mkdir(parents=True)
-        self.ledger, self.run, self.count = Ledger(self.spool, self.handed), 0, collections.Counter()
+        self.ledger, self.run, self.count = self.make_ledger(), 0, collections.Counter()
+
+    def make_ledger(self):
+        return Ledger(self.spool, self.handed)
+
+    def options(self):
+        return random_options(self.tools, self.dice)
 
     def start(self, how, options, environment, **source_options):
         self.run += 1
@@ -145,7 +159,8 @@ class Story:
         if the capture had the spool already when it began."""
         lines = (self.place / "followed").read_bytes().split(b"\n")[:-1]
         self.ledger.check_printed(lines)
-        assert how != "keep" or lines == held[:len(lines)], "weir cat --follow passes something over"
+        keeps = how == "keep" and self.keeps
+        assert not keeps or lines == held[:len(lines)], "weir cat --follow passes something over"
         self.count["followed"] += 1
         self.count["followed to the end"] += lines == held
 
@@ -174,16 +189,15 @@ class Story:
     def kill_once(self):
         """One run that may die at any moment, or at an exact call."""
         dice, environment = self.dice, {}
-        how = dice.choice(["command"] * 4 + ["keep", "stdout"])
+        how = dice.choice(self.hows)
         environment.update(keeper_environment(self.run + 1, dice.choice([0, 3, 10]),
                                               dice.choice([0, 2, 5])))
         exact = self.tools.library and dice.once_in(2)
         if exact:
             environment.update(self.kill_at(dice.log_uniform(1, 600)))
-        # Only segments of some size are compressed.
-        source, process = self.start(how, random_options(self.tools, dice), environment,
-                                     size=dice.choice([300, 300, 3000]))
-        wait = dice.log_uniform(1000, 30_000) / 1e6
+        source, process = self.start(how, self.options(), environment,
+                                     size=dice.choice(self.sizes))
+        wait = dice.log_uniform(*self.waits) / 1e6
         time.sleep(wait / 2)
         follower = self.follow() if self.tools.follows and dice.once_in(4) else None
         if not exact:
@@ -229,12 +243,41 @@ class Story:
 
     def play(self, kills):
         while self.count["kills"] < kills and self.run < RUNS_PER_STORY:
-            starts = self.tools.library and self.dice.once_in(10)
+            starts = self.tools.library and self.dice.once_in(self.restarts)
             held = self.kill_starts() if starts else self.kill_once()
             if self.dice.once_in(4) and self.spool.is_dir():
                 self.look(held)
         self.end()
         return self.count
+
+
+class FullStory(Story):
+    """The same at the cap, where the oldest or the newest is dropped; nothing is on its way out as a
+    rule, so that it gets there."""
+    sizes = [20_000]
+    hows = ["command", *["keep"] * 7]
+    keeps = False
+    waits = 10_000, 120_000
+    restarts = 40
+
+    def make_ledger(self):
+        self.policy = self.dice.choice(["drop-oldest", "drop-newest"])
+        return LossyLedger(self.spool, self.handed, self.policy)
+
+    def options(self):
+        return ["--segment-size", self.dice.choice(["2000", "20000", "1MiB"]), "--disk-max",
+                str(CAP), "--on-full", self.policy]
+
+    def settle(self, *arguments):
+        held = super().settle(*arguments)
+        used = disk_held(self.spool)[1] if self.spool.is_dir() else 0
+        assert used <= CAP, f"{used} bytes of disk, of {CAP} that were allowed"
+        return held
+
+    def end(self):
+        super().end()
+        self.count["at the cap"] += bool(self.ledger.gaps)
+        self.count["dropped"] += sum(self.ledger.gaps.values())
 
 
 def stories(tools, root, worker, kills):
@@ -243,7 +286,9 @@ def stories(tools, root, worker, kills):
     service, total, number = Service(), collections.Counter(), 0
     while total["kills"] < kills:
         place = root / f"story{worker}.{number}"
-        story = Story(tools, service, place, Dice("kills", worker, number))
+        dice = Dice("kills", worker, number)
+        full = tools.knows("--on-full") and dice.once_in(6)
+        story = (FullStory if full else Story)(tools, service, place, dice)
         try:
             total += story.play(min(KILLS_PER_STORY, kills - total["kills"]))
         except AssertionError as failure:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import frames
 from servers.hostile import Connection
-from spool_reader import end_of, read_segment, segment_paths
+from spool_reader import DROPPED, GAP, end_of, read_segment, segment_paths
 
 SEED = int(os.environ.get("WEIR_TORTURE_SEED") or time.time_ns() % 1_000_000)
 KILLS = int(os.environ.get("WEIR_TORTURE_KILLS") or 2000)
@@ -213,6 +213,46 @@ class Ledger:
         left = sorted(path.name for path in self.spool.iterdir())
         assert left == ["lock"], f"left in the spool: {left}"
         return self._deliveries, sum(map(len, self._delivered.values()))
+
+
+class LossyLedger(Ledger):
+    """Of captures that may drop messages where there is no room: the oldest segments, or the newest
+    messages. What is dropped stands in a gap."""
+
+    def __init__(self, spool, handed, policy):
+        super().__init__(spool, handed)
+        self._drops_oldest = policy == "drop-oldest"
+        self._captured = {}  # by run: the numbers of messages that stood in the spool
+        self.gaps = {}  # by record number: how many messages were dropped
+
+    def _note(self, segment):
+        places, dropped = [], 0
+        for record in segment.records:
+            if record.kind == GAP and record.cause == DROPPED:
+                dropped += record.value
+                self.gaps[record.seq] = record.value
+            if not record.is_message:
+                continue
+            known = self._seen.setdefault(record.seq, record.payload)
+            assert known == record.payload, f"record {record.seq} is now another one"
+            run, number = self._place(record.payload)
+            if places:
+                missing = number - places[-1][1] - 1
+                wanted = 0 if self._drops_oldest else dropped
+                assert missing == wanted, f"run {run}: {missing} are missing before {number}, " \
+                                          f"{wanted} were dropped"
+            dropped = 0
+            places.append((run, number))
+            self._captured.setdefault(run, set()).add(number)
+        return places
+
+    def _check_run(self, run, numbers):
+        if not self._drops_oldest:
+            missing = self._captured.get(run, set()) - numbers
+            assert not missing, f"run {run}: captured, and nowhere: {sorted(missing)[:20]}"
+
+    def _check_whole(self, run, numbers):
+        pass
 
 
 def build(source, directory, *options):
