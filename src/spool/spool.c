@@ -46,6 +46,17 @@ static int measure_others(struct spool *spool)
 	return r;
 }
 
+static int begin(struct spool *spool)
+{
+	int r = open_directory(spool);
+
+	if (r >= 0)
+		r = spool_begin_sync(spool);
+	if (r >= 0)
+		r = spool_begin_packing(spool);
+	return r < 0 ? r : measure_others(spool);
+}
+
 int spool_open(const struct spool_options *options, struct spool **ret_spool)
 {
 	CLEANUP(spool_free) struct spool *spool = calloc(1, sizeof(*spool));
@@ -59,15 +70,12 @@ int spool_open(const struct spool_options *options, struct spool **ret_spool)
 	if (options->disk_max > 0)
 		spool->options.segment_bytes =
 			MIN(options->segment_bytes, options->disk_max / SPOOL_SEGMENTS_PER_CAP);
-	r = open_directory(spool);
-	if (r >= 0)
-		r = spool_begin_sync(spool);
-	if (r >= 0)
-		r = spool_begin_packing(spool);
-	if (r >= 0)
-		r = measure_others(spool);
-	if (r < 0)
+	r = begin(spool);
+	if (r < 0) {
+		if (spool->directory.path)
+			spool_remove(spool); /* it is of no use to anybody */
 		return r;
+	}
 	*ret_spool = TAKE_PTR(spool);
 	return 0;
 }

@@ -113,6 +113,11 @@ def test_a_spool_in_memory_is_refused(weir, small_disk):
     weir.capture("ws://127.0.0.1:1/", "--spool", spool, "--sync", "seal", "--keep").expect(5, str(spool), "memory")
 
 
+def test_a_temporary_spool_in_memory_leaves_nothing(weir, small_disk):
+    weir.capture("ws://127.0.0.1:1/", "--dir", small_disk, "--sync", "every", "--", "true").expect(5, "memory")
+    assert list(small_disk.iterdir()) == []
+
+
 def test_what_earlier_runs_left_comes_first(weir, serve, place, collector):
     result, spool = weir.captured(serve(sending(texts(MESSAGES[:300]))).url, "--segment-messages", "100")
     result.expect(0)
