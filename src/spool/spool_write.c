@@ -317,7 +317,7 @@ int spool_drop_open_message(struct spool *spool)
 {
 	if (waiting_in_message(&spool->waiting) && waiting_drop_open_message(&spool->waiting))
 		return 0;
-	return spool->writer ? writer_drop_open_message(spool->writer) : 0;
+	return spool->writer ? note_full(spool, writer_drop_open_message(spool->writer)) : 0;
 }
 
 bool spool_in_message(const struct spool *spool)

@@ -250,18 +250,30 @@ static void clear_pending(struct writer *writer)
 	free(TAKE_PTR(writer->waiting));
 }
 
+static void forget_pending(struct writer *writer)
+{
+	clear_pending(writer);
+	writer->in_message = false;
+	writer->pending = writer->committed;
+}
+
+/* Where the file is as it should be, nothing is asked of the disk, which may be full. */
+static int cut_to(struct appender *appender, uint64_t size)
+{
+	return appender->size == size && appender->reserved == 0 ? 0 : appender_cut(appender, size);
+}
+
 /* Back to what was committed. */
 static void roll_back(struct writer *writer)
 {
 	uint64_t index_size = FORMAT_HEADER_SIZE + writer->committed.records * FORMAT_ENTRY_SIZE;
 	int r;
 
-	clear_pending(writer);
-	writer->in_message = writer->uncut = false;
-	writer->pending = writer->committed;
-	r = appender_cut(&writer->index, index_size);
+	forget_pending(writer);
+	writer->uncut = false;
+	r = cut_to(&writer->index, index_size);
 	if (r >= 0)
-		r = appender_cut(&writer->data, writer->committed_size);
+		r = cut_to(&writer->data, writer->committed_size);
 	writer->broken = MIN(r, 0);
 }
 
@@ -426,23 +438,29 @@ int writer_hand_over(struct writer *writer, struct waiting *waiting)
 	}
 	waiting_move_all(waiting, &out);
 	*waiting = out;
-	return writer_give_up(writer);
+	forget_pending(writer);
+	return 0;
 }
 
 int writer_drop_open_message(struct writer *writer)
 {
+	uint64_t end = writer->uncut ? writer->data_before : writer->data.size;
+	int r;
+
 	if (!writer->in_message)
 		return 0;
-	if (writer->uncut && (writer->broken = take_back(writer)) < 0)
-		return writer->broken;
 	writer->in_message = false;
-	if (writer->message.offset >= writer->data.size) {
-		runs_cut(&writer->runs, (size_t)(writer->message.offset - writer->data.size));
+	if (writer->message.offset >= end) {
+		runs_cut(&writer->runs, (size_t)(writer->message.offset - end));
 		return 0;
 	}
 	runs_clear(&writer->runs);
-	writer->broken = appender_cut(&writer->data, writer->message.offset);
-	return writer->broken;
+	if (!writer->uncut)
+		writer->index_before = writer->index.size;
+	writer->data_before = writer->message.offset;
+	r = take_back(writer);
+	writer->broken = io_is_full(r) ? 0 : MIN(r, 0);
+	return r;
 }
 
 bool writer_in_message(const struct writer *writer)
@@ -496,8 +514,10 @@ int writer_open_data(const struct writer *writer, int *ret_fd)
 
 int writer_seal(struct writer *writer)
 {
-	if (writer->broken < 0)
-		return writer->broken;
+	int r = writer->uncut ? take_back(writer) : writer->broken;
+
+	if (r < 0)
+		return r;
 	/* Failing that, a little space stays reserved until the segment is acknowledged. */
 	appender_trim(&writer->data);
 	appender_trim(&writer->index);

@@ -56,13 +56,14 @@ void writer_count_pending(const struct writer *writer, struct loss *sum);
 
 /* After a commit that found no room: hands over what waits, to the front of `waiting`, so that the
  * segment can be sealed as it is. Where the beginning of a message is in the file already, nothing
- * happens. Errors: −ENOMEM, ftruncate(2)'s. */
+ * happens. Errors: −ENOMEM. */
 int writer_hand_over(struct writer *writer, struct waiting *waiting);
 
 /* Forgets everything since the last commit. Errors: ftruncate(2)'s. */
 int writer_give_up(struct writer *writer);
 
-/* Forgets the message that has begun and not ended, and all that was written of it. */
+/* Forgets the message that has begun and not ended, and all that was written of it. When there is
+ * no room even for that, it is done by the next commit, before which nothing may be appended. */
 int writer_drop_open_message(struct writer *writer);
 
 bool writer_in_message(const struct writer *writer);

@@ -118,9 +118,10 @@ def fill_and_free(weir, serve, disk, cycles, *options):
     process = weir.start_capture(server.url, "--dir", disk, "--segment-size", "50k", "--status",
                                  "json", *options, stdout=-1)
     reader, filler = Reader(process.popen.stdout), Filler(disk / "filler")
-    for _ in range(cycles):
+    for cycle in range(cycles):
         size = reader.size
-        wait_until(lambda: reader.size > size, "it goes on")
+        wait_until(lambda: reader.size > size,
+                   f"it goes on after {cycle} times full: {process.err_so_far()}")
         fill_until_still(filler, reader)
         filler.remove()
     stream.end()
