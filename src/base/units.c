@@ -148,9 +148,12 @@ const char *units_format_time(uint64_t ns, char text[UNITS_TEXT_SIZE])
 			 ns % NS_PER_S / (NS_PER_S / 10));
 	else if (s < 3600)
 		snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
-	else
+	else if (s < 2 * 86400)
 		snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 "h%02" PRIu64 "m", s / 3600,
 			 s / 60 % 60);
+	else
+		snprintf(text, UNITS_TEXT_SIZE, "%" PRIu64 "d%02" PRIu64 "h", s / 86400,
+			 s / 3600 % 24);
 	return text;
 }
 

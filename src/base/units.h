@@ -20,7 +20,7 @@ int units_parse_count(const char *text, uint64_t *ret_count);
 /* "1.5 GiB", "12 B". Returns `text`. */
 const char *units_format_size(uint64_t bytes, char text[UNITS_TEXT_SIZE]);
 
-/* "1.2 s", "3m12s", "2h05m", "850 ms". Returns `text`. */
+/* "1.2 s", "3m12s", "2h05m", "3d07h", "850 ms". Returns `text`. */
 const char *units_format_time(uint64_t ns, char text[UNITS_TEXT_SIZE]);
 
 /* "12 345 678", in groups of three. Returns `text`. */

@@ -16,10 +16,28 @@
 
 #define LOOKS 3
 
-static const char *const suffixes[] = {
-	FORMAT_DATA_SUFFIX,   FORMAT_INDEX_SUFFIX,    FORMAT_OPEN_SUFFIX,
-	FORMAT_PACKED_SUFFIX, FORMAT_DATA_CUT_SUFFIX, FORMAT_INDEX_CUT_SUFFIX,
+/* The files of a segment, and in which states it has them; 0: in those that are not as they should
+ * be. */
+static const struct file {
+	const char *suffix;
+	unsigned states;
+} files[] = {
+	{FORMAT_DATA_SUFFIX, 1 << SUMMARY_OPEN | 1 << SUMMARY_SEALED},
+	{FORMAT_INDEX_SUFFIX, 1 << SUMMARY_SEALED},
+	{FORMAT_OPEN_SUFFIX, 1 << SUMMARY_OPEN},
+	{FORMAT_PACKED_SUFFIX, 1 << SUMMARY_COMPRESSED},
+	{FORMAT_DATA_CUT_SUFFIX, 0},
+	{FORMAT_INDEX_CUT_SUFFIX, 0},
 };
+
+/* Each look at a file costs time, and there may be very many segments. */
+static bool may_have(const struct listing_entry *entry, const struct summary_segment *segment,
+		     const struct file *file)
+{
+	if (segment->state > SUMMARY_COMPRESSED)
+		return true;
+	return file->states ? file->states >> segment->state & 1 : entry->cut;
+}
 
 static uint64_t disk_bytes_of(int dir_fd, const char *name)
 {
@@ -42,22 +60,38 @@ static int open_files(int dir_fd, uint64_t seq, const char *index_suffix, struct
 	return r;
 }
 
-/* Since the listing was made, the segment may have been sealed, and compressed. */
-static int open_inputs(int dir_fd, uint64_t seq, struct input *index, struct input *data,
-		       enum summary_state *ret_state)
+static int open_as(int dir_fd, uint64_t seq, enum summary_state state, struct input *index,
+		   struct input *data)
 {
-	int r = open_files(dir_fd, seq, FORMAT_OPEN_SUFFIX, index, data);
+	int r;
 
-	*ret_state = SUMMARY_OPEN;
-	if (r != -ENOENT)
-		return r;
-	*ret_state = SUMMARY_SEALED;
-	r = open_files(dir_fd, seq, FORMAT_INDEX_SUFFIX, index, data);
-	if (r != -ENOENT)
-		return r;
-	*ret_state = SUMMARY_COMPRESSED;
+	if (state == SUMMARY_OPEN)
+		return open_files(dir_fd, seq, FORMAT_OPEN_SUFFIX, index, data);
+	if (state == SUMMARY_SEALED)
+		return open_files(dir_fd, seq, FORMAT_INDEX_SUFFIX, index, data);
 	r = input_open_packed(index, dir_fd, seq, FORMAT_INDEX_SUFFIX);
 	return r < 0 ? r : input_open_packed(data, dir_fd, seq, FORMAT_DATA_SUFFIX);
+}
+
+/* Since the listing was made, the segment may have been sealed, and compressed; hardly ever
+ * anything else. */
+static int open_inputs(int dir_fd, uint64_t seq, enum summary_state *state, struct input *index,
+		       struct input *data)
+{
+	static const enum summary_state next[] = {
+		[SUMMARY_OPEN] = SUMMARY_SEALED,
+		[SUMMARY_SEALED] = SUMMARY_COMPRESSED,
+		[SUMMARY_COMPRESSED] = SUMMARY_OPEN,
+	};
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(next); i++) {
+		r = open_as(dir_fd, seq, *state, index, data);
+		if (r != -ENOENT)
+			break;
+		*state = next[*state];
+	}
+	return r;
 }
 
 static int read_entry(struct input *index, uint64_t number, struct format_entry *ret_entry)
@@ -142,7 +176,7 @@ static int look(int dir_fd, struct summary_segment *segment)
 		CLEANUP(input_done) struct input index = {.fd = -1};
 		CLEANUP(input_done) struct input data = {.fd = -1};
 
-		r = open_inputs(dir_fd, segment->first_seq, &index, &data, &segment->state);
+		r = open_inputs(dir_fd, segment->first_seq, &segment->state, &index, &data);
 		if (r >= 0)
 			r = look_inside(&index, &data, segment->state != SUMMARY_OPEN, segment);
 		if (r == -ENOENT && data_left(dir_fd, segment->first_seq) <= 0)
@@ -165,15 +199,22 @@ void summary_read_segment(int dir_fd, const struct listing_entry *entry,
 {
 	struct summary_segment segment = {.first_seq = entry->first_seq};
 	char name[FORMAT_NAME_SIZE];
-	int r = entry->odd ? 0 : look(dir_fd, &segment);
+	int r;
+
+	if (entry->packed)
+		segment.state = SUMMARY_COMPRESSED;
+	else
+		segment.state = entry->sealed ? SUMMARY_SEALED : SUMMARY_OPEN;
+	r = entry->odd ? 0 : look(dir_fd, &segment);
 
 	if (entry->odd)
 		segment.state = SUMMARY_INCOMPLETE;
 	else if (r < 0)
 		segment.state = state_of(dir_fd, &segment, r);
-	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++)
-		segment.disk_bytes +=
-			disk_bytes_of(dir_fd, format_name(name, entry->first_seq, suffixes[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		if (may_have(entry, &segment, &files[i]))
+			segment.disk_bytes += disk_bytes_of(
+				dir_fd, format_name(name, entry->first_seq, files[i].suffix));
 	*ret_segment = segment;
 }
 

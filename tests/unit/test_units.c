@@ -194,7 +194,9 @@ static void test_format_time(void **state)
 		{UINT64_C(3599999999999), "59m59s"},
 		{UINT64_C(3600000000000), "1h00m"},
 		{UINT64_C(7500000000000), "2h05m"},
-		{UINT64_MAX, "5124095h34m"},
+		{UINT64_C(172799999999999), "47h59m"},
+		{UINT64_C(172800000000000), "2d00h"},
+		{UINT64_MAX, "213503d23h"},
 	};
 
 	(void)state;
