@@ -96,6 +96,32 @@ def test_segments_that_are_processed_meanwhile(weir, serve, place, pace):
         assert "before they could be read" in result.err
 
 
+def test_segments_that_are_compressed_meanwhile(weir, serve, place, pace):
+    """What was read of a segment before is not read again out of the compressed one."""
+    if "without libzstd" in weir.capture("ws://127.0.0.1:1/", "--compress", "zstd", "--", "true").err:
+        pytest.skip("built without libzstd")
+    spool = place.root / "spool"
+    messages = [b"%06d " % n + b"x" * 3000 for n in range(400)]
+    capture = weir.start_capture(serve(pace).url, "--spool", spool, "--keep", "--compress", "zstd",
+                                 "--segment-messages", "50")
+    pace.send(messages[:30])
+    wait_until(lambda: list(spool.glob("*.open")), "a segment")
+    process = following(weir, spool)
+    expect_out(process, messages[:30])
+    process.signal(signal.SIGSTOP)
+    pace.send(messages[30:])
+    wait_until(lambda: len(list(spool.glob("*.zst"))) >= 7, "seven segments are compressed")
+    process.signal(signal.SIGCONT)
+    expect_out(process, messages)
+    pace.end()
+    capture.wait().expect(0)
+    assert process.wait().expect(0).err == ""
+    assert weir.cat(spool).expect(0).out == lines(messages)
+    assert weir.run("cat", spool, "--from-seq", "201", "--count", "2").expect(0).out == lines(messages[200:202])
+    states = weir.run("ls", spool).expect(0).out.decode()
+    assert states.count("compressed") >= 7 and "damaged" not in states
+
+
 def test_a_capture_that_is_killed(weir, serve, place, pace):
     spool = place.root / "spool"
     capture = weir.start_capture(serve(pace).url, "--spool", spool, "--keep")
