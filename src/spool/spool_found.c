@@ -11,10 +11,12 @@
 #include "base/io.h"
 #include "base/macro.h"
 #include "spool/listing.h"
+#include "spool/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 struct found {
 	struct spool *spool;
@@ -22,21 +24,36 @@ struct found {
 	struct segment *last; /* queued */
 };
 
-/* How much disk space a recovery may take. */
-static uint64_t spare(const struct spool *spool)
+/* How much disk space a recovery may take, when `held` bytes are held already. */
+static uint64_t spare(const struct spool *spool, uint64_t held)
 {
-	uint64_t max = spool->options.disk_max;
+	uint64_t max = spool->options.disk_max, min_free = spool->options.min_free;
+	uint64_t spare = max > 0 ? max - MIN(max, held) : UINT64_MAX;
+	struct statvfs fs;
 
-	if (max == 0)
-		return UINT64_MAX;
-	return max - MIN(max, spool_held(spool));
+	if (min_free > 0 && fstatvfs(spool->directory.fd, &fs) == 0) {
+		uint64_t left = (uint64_t)fs.f_bavail * fs.f_frsize;
+
+		spare = MIN(spare, left - MIN(left, min_free));
+	}
+	return spare;
+}
+
+/* The same at the start, when it is not known yet what is held. */
+static uint64_t spare_at_start(const struct spool *spool)
+{
+	struct space space = {0};
+
+	if (spool->options.disk_max > 0 && space_of_all(spool->directory.fd, &space) < 0)
+		return 0;
+	return spare(spool, space.bytes);
 }
 
 static struct recovery recovery(const struct spool *spool)
 {
 	return (struct recovery){
 		.dir_fd = spool->directory.fd,
-		.spare = spare(spool),
+		.spare = spare(spool, spool_held(spool) + spool->other_bytes),
 		.tell = spool->options.on_recovered,
 		.data = spool->options.data,
 	};
@@ -136,6 +153,8 @@ static int take(struct found *found, struct listing_entry *entry)
 {
 	int r;
 
+	if (entry->open)
+		found->recovery.spare = spare_at_start(found->spool);
 	if (entry->first_seq > SPOOL_SEQ_MAX) /* no name of ours */
 		r = recover_put_aside(&found->recovery, entry);
 	else

@@ -208,3 +208,34 @@ def test_a_foreign_name_does_not_use_them_up(weir, serve, spool):
     (spool / f"{name}.data").write_bytes(b"x")
     weir.captured(serve(sending(text("new"))).url, spool=spool)[0].expect(0)
     assert payloads_of(spool) == [*MESSAGES, b"new"]
+
+
+def space(spool):
+    return sum(path.stat().st_blocks * 512 for path in spool.iterdir())
+
+
+@pytest.mark.parametrize("damage", ["tail", "middle"])
+@pytest.mark.parametrize("room", [True, False])
+def test_a_start_stays_below_the_cap(weir, serve, place, collector, damage, room):
+    """Cut and copied is only what there is room for; all that is whole comes out in any case."""
+    spool = place.root / "spool"
+    payloads = [b"%04d" % n + b"x" * 996 for n in range(5000)]
+    weir.captured(serve(sending(texts(payloads))).url, "--segment-messages", "4500",
+                  spool=spool)[0].expect(0)
+    index = as_open(indexes(spool)[0])
+    data = index.with_name(index.name[:20] + ".data")
+    if damage == "tail":
+        with open(data, "ab") as tail:
+            tail.write(b"y" * 2_000_000)
+    else:
+        flip(data, 1234)
+    cap = space(spool) + (6_000_000 if room else 0)
+    weir.capture("ws://127.0.0.1:1/", "--spool", spool, "--keep", "--disk-max", cap).expect(3)
+    assert space(spool) <= cap
+    mended = (spool / (index.name[:20] + ".data.aside1")).exists()
+    assert mended == (damage == "middle" and room)
+    assert (spool / (data.name + ".cut")).exists() == (damage == "tail" and room)
+    result = weir.capture(serve(sending(b"")).url, "--spool", spool, "--", *collector.by_path)
+    assert result.code == 0, result
+    assert collector.payloads() == payloads if damage == "tail" else \
+        len(collector.payloads()) == len(payloads) - 1
