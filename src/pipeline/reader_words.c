@@ -27,7 +27,10 @@ const char *reader_words_fault(char to[READER_WORDS_SIZE], const char *path,
 	char name[FORMAT_NAME_SIZE];
 
 	format_name(name, fault->first_seq, fault->suffix);
-	if (fault->of_record || fault->at_end)
+	if (fault->of_directory)
+		snprintf(to, READER_WORDS_SIZE, "cannot look into the spool %s: %s", path,
+			 strerror(-error));
+	else if (fault->of_record || fault->at_end)
 		snprintf(to, READER_WORDS_SIZE, "%s/%s: record %" PRIu64 " cannot be read: %s",
 			 path, name, fault->seq, reader_words(error));
 	else

@@ -34,6 +34,7 @@ struct cursor {
 	struct reader *reader;	    /* NULL: between two segments */
 	uint64_t first_seq;	    /* of the segment that is being read */
 	bool sealed, gone;
+	bool blind; /* the directory cannot be listed */
 	struct cursor_fault fault;
 };
 
@@ -196,6 +197,17 @@ static int open_listed(struct cursor *cursor)
 	return r < 0 ? r : 1;
 }
 
+/* The directory cannot be listed: told once, since it will be tried again and again. */
+static int fail_to_look(struct cursor *cursor, int error)
+{
+	if (cursor->blind)
+		return 0;
+	cursor->blind = true;
+	fail(cursor, error);
+	cursor->fault.of_directory = true;
+	return error;
+}
+
 /* 1: a segment is open. 0: there is none, or not yet. */
 static int open_next(struct cursor *cursor)
 {
@@ -218,7 +230,8 @@ static int open_next(struct cursor *cursor)
 			return open_following(cursor) >= 0;
 		r = refresh(cursor);
 		if (r < 0)
-			return r;
+			return fail_to_look(cursor, r);
+		cursor->blind = false;
 		fresh = true;
 	}
 }

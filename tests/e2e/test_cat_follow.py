@@ -122,6 +122,22 @@ def test_segments_that_are_compressed_meanwhile(weir, serve, place, pace):
     assert states.count("compressed") >= 7 and "damaged" not in states
 
 
+def test_a_spool_that_is_removed(weir, serve, place, pace):
+    """A temporary one, when all of it was processed: that is an end like any other."""
+    capture = weir.start_capture(serve(pace).url, "--", "true")
+    pace.send(MESSAGES[:5])
+    spool, = wait_until(lambda: [path for path in place.temp.iterdir() if list(path.glob("*.open"))], "a spool")
+    process = following(weir, spool)
+    expect_out(process, MESSAGES[:5])
+    process.signal(signal.SIGSTOP)
+    pace.end()
+    capture.wait().expect(0)
+    assert not spool.exists()
+    process.signal(signal.SIGCONT)
+    result = process.wait().expect(0)
+    assert result.out == lines(MESSAGES[:5]) and result.err == ""
+
+
 def test_a_capture_that_is_killed(weir, serve, place, pace):
     spool = place.root / "spool"
     capture = weir.start_capture(serve(pace).url, "--spool", spool, "--keep")

@@ -13,6 +13,8 @@
 
 static int dir_fd = -1;
 
+static int listing_error; /* 0, or why the directory cannot be listed */
+
 /* What a listing misses that is read while a file is renamed: a name that begins so. */
 static const char *missed;
 
@@ -24,6 +26,10 @@ struct dirent *__wrap_readdir64(DIR *dir)
 {
 	struct dirent *entry;
 
+	if (listing_error != 0) {
+		errno = listing_error;
+		return NULL;
+	}
 	do
 		entry = __real_readdir64(dir);
 	while (entry && missed && strncmp(entry->d_name, missed, strlen(missed)) == 0);
@@ -162,6 +168,28 @@ static void test_a_spool_that_grows(void **state)
 	delete_file(21, FORMAT_DATA_SUFFIX);
 	delete_file(21, FORMAT_OPEN_SUFFIX);
 	expect(cursor, 25, 27);
+}
+
+/* Who goes on after an error must come to an end all the same. */
+static void test_a_directory_that_cannot_be_listed(void **state)
+{
+	CURSOR *cursor = NULL;
+	struct record record;
+
+	(void)state;
+	put_segment(0, 3, true, rising);
+	assert_int_equal(cursor_open(dir_fd, true, &cursor), 0);
+	expect(cursor, 0, 3);
+	for (int i = 0; i < 2; i++) {
+		listing_error = EIO;
+		assert_int_equal(cursor_next_batch(cursor, &record, 1), -EIO);
+		assert_true(cursor_fault(cursor)->of_directory);
+		assert_int_equal(cursor_next_batch(cursor, &record, 1), 0);
+		assert_int_equal(cursor_next_batch(cursor, &record, 1), 0);
+		listing_error = 0;
+		put_segment(3 + (uint64_t)i, 1, true, rising);
+		expect(cursor, 3 + (uint64_t)i, 4 + (uint64_t)i);
+	}
 }
 
 /* Without `live`, no later segment is read, however fast they come. */
@@ -472,6 +500,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_segments_in_a_row),
 		TEST(test_a_spool_that_grows),
+		TEST(test_a_directory_that_cannot_be_listed),
 		TEST(test_a_spool_as_it_was),
 		TEST(test_what_was_acknowledged_is_passed_over),
 		TEST(test_no_number_comes_twice),
