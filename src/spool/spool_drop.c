@@ -7,7 +7,7 @@
 #include "spool/spool_state.h"
 
 #include "base/io.h"
-#include "spool/reader.h"
+#include "spool/input.h"
 
 #include <errno.h>
 #include <string.h>
@@ -55,21 +55,21 @@ static void count_entry(struct tally *tally, const struct format_entry *entry)
 }
 
 /* Reads the entries alone, from an index that is open. */
-static int count_entries(int fd, struct tally *tally)
+static int count_entries(struct input *index, struct tally *tally)
 {
 	uint8_t entries[ENTRIES_AT_ONCE][FORMAT_ENTRY_SIZE];
-	off_t at = FORMAT_HEADER_SIZE;
+	uint64_t at = FORMAT_HEADER_SIZE;
 	ssize_t n;
 
 	do {
-		n = io_pread_all(fd, entries, sizeof(entries), at);
+		n = input_read(index, at, entries, sizeof(entries));
 		for (ssize_t i = 0; i < n / FORMAT_ENTRY_SIZE; i++) {
 			struct format_entry entry;
 
 			format_read_entry(entries[i], &entry);
 			count_entry(tally, &entry);
 		}
-		at += n;
+		at += sizeof(entries);
 	} while (n == (ssize_t)sizeof(entries));
 	return n < 0 ? (int)n : 0;
 }
@@ -77,16 +77,14 @@ static int count_entries(int fd, struct tally *tally)
 static int count_in_index(const struct spool *spool, const struct segment *segment,
 			  struct tally *tally)
 {
-	CLEANUP(reader_free) struct reader *reader = NULL;
-	CLEANUP_FD int fd = -1;
-	int r;
+	CLEANUP(input_done) struct input index = {.fd = -1};
+	int dir_fd = spool->directory.fd, r;
 
-	if (segment->packed) {
-		r = reader_open(spool->directory.fd, segment->first_seq, true, &reader);
-		return r < 0 ? r : count_entries(reader_index_fd(reader), tally);
-	}
-	r = segment_open_file(spool->directory.fd, segment, FORMAT_INDEX_SUFFIX, &fd);
-	return r < 0 ? r : count_entries(fd, tally);
+	if (segment->packed)
+		r = input_open_packed(&index, dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
+	else
+		r = segment_open_file(dir_fd, segment, FORMAT_INDEX_SUFFIX, &index.fd);
+	return r < 0 ? r : count_entries(&index, tally);
 }
 
 /* What a segment holds. One that cannot be read is gone all the same, with what it is known to have

@@ -88,7 +88,7 @@ void spool_pack_more(struct spool *spool)
 	while ((segment = next_candidate(spool))) {
 		uint64_t bytes = segment->disk_bytes + TABLE_COST;
 
-		if (!is_worth_it(segment)) {
+		if (!is_worth_it(segment) || segment == spool->packing.spared) {
 			spool->packing.last = segment;
 			continue;
 		}
@@ -117,12 +117,18 @@ bool spool_is_plain(struct spool *spool, struct segment *segment)
 
 bool spool_leave_packing(struct spool *spool, const struct segment *segment)
 {
-	if (spool->packing.busy == segment) {
-		packer_cancel(spool->packing.packer);
+	struct spool_packing *packing = &spool->packing;
+
+	if (packing->busy == segment) {
+		packing->spared = segment;
+		if (packing->bytes > 0)
+			packer_cancel(packing->packer);
 		return false;
 	}
-	if (spool->packing.last == segment)
-		spool->packing.last = NULL;
+	if (packing->spared == segment)
+		packing->spared = NULL;
+	if (packing->last == segment)
+		packing->last = NULL;
 	return true;
 }
 

@@ -15,12 +15,13 @@
 #define SPOOL_SEGMENTS_PER_CAP 4 /* so that one can be written while others are processed */
 
 struct spool_packing {
-	struct packer *packer; /* NULL: nothing is, or was, compressed */
-	struct segment *busy;  /* the packer has it */
-	struct segment *last;  /* which was looked at, of those that wait */
-	bool urgent;	       /* the next one that comes out is waited for: nothing else now */
-	uint64_t bytes;	       /* that compressing `busy` may take; 0: it is not being compressed */
-	uint64_t view_bytes;   /* that the view takes of the one that is out */
+	struct packer *packer;	      /* NULL: nothing is, or was, compressed */
+	struct segment *busy;	      /* the packer has it */
+	struct segment *last;	      /* which was looked at, of those that wait */
+	const struct segment *spared; /* it was to be dropped, and is not to be begun with again */
+	bool urgent;	     /* the next one that comes out is waited for: nothing else now */
+	uint64_t bytes;	     /* that compressing `busy` may take; 0: it is not being compressed */
+	uint64_t view_bytes; /* that the view takes of the one that is out */
 };
 
 struct spool {
@@ -102,7 +103,7 @@ void spool_pack_more(struct spool *spool);
 /* Whether it can be handed on as it is; else begins what has to be done for that. */
 bool spool_is_plain(struct spool *spool, struct segment *segment);
 
-/* It shall wait no more. False: it is being compressed or made plain, which is cancelled; then it
+/* It shall wait no more. False: it is being compressed, which is cancelled, or made plain; then it
  * is to be asked again after progress. */
 bool spool_leave_packing(struct spool *spool, const struct segment *segment);
 

@@ -14,7 +14,7 @@ import torture
 from frames import text, texts
 from harness import SANITIZED, kill_marked, wait_until
 from servers.hostile import flooding, sending, sending_and_waiting
-from spool_reader import DAMAGED, GAP, payloads_of, read_packed, read_segment, records_of
+from spool_reader import DAMAGED, DROPPED, GAP, payloads_of, read_packed, read_segment, records_of
 from test_disk_cap import Watch
 from test_ephemeral import KEEP, kept_in
 from test_faults import library  # noqa: F401 (a fixture)
@@ -165,6 +165,20 @@ def test_the_cap_holds(weir, serve, place):
     assert total.read_bytes() == LINES * 12
     assert watch.end() <= cap and report["peak_disk_bytes"] <= cap
     assert report["compressed"] > 0
+
+
+def test_dropping_what_is_being_compressed(weir, serve, place):
+    """The spool holds the end of the stream, and a gap that counts what is missing in front of it."""
+    server = serve(flooding(texts(MESSAGES), 24))
+    result, spool = weir.captured(server.url, "--disk-max", "4MiB", "--on-full", "drop-oldest",
+                                  "--segment-size", "300KiB", *COMPRESS, "--status", "json")
+    report = result.expect(0).report
+    assert report["compressed"] > 0 and report["peak_disk_bytes"] <= 4 * MEBIBYTE
+    records = records_of(spool)
+    missing = sum(r.value for r in records if r.kind == GAP and r.cause == DROPPED)
+    there = [r.payload for r in records if r.is_message]
+    assert there == (MESSAGES * 24)[-len(there):]
+    assert missing == report["dropped_messages"] == 24 * len(MESSAGES) - len(there) > 0
 
 
 def test_reading_while_it_is_compressed(weir, serve, place):
