@@ -154,15 +154,15 @@ def quota_disk(place):
         pytest.skip("only root may mount an image of Btrfs, and mkfs.btrfs must be there")
     image, mount = place.root / "image", place.directory("mount")
     with open(image, "wb") as file:
-        file.truncate(200 << 20)
+        file.truncate(400 << 20)
     quiet = {"capture_output": True, "check": True}
-    subprocess.run(["mkfs.btrfs", "-q", "--mixed", image], **quiet)
+    subprocess.run(["mkfs.btrfs", "-q", "-m", "single", image], **quiet)
     mounted = subprocess.run(["mount", "-o", "loop,commit=1", image, mount], capture_output=True)
     if mounted.returncode:
         pytest.skip(f"cannot mount Btrfs here: {mounted.stderr.decode().strip()}")
     try:
         for command in (["subvolume", "create", "disk"], ["quota", "enable", "."],
-                        ["qgroup", "limit", "6M", "disk"]):
+                        ["quota", "rescan", "-w", "."], ["qgroup", "limit", "6M", "disk"]):
             subprocess.run(["btrfs", *command], cwd=mount, **quiet)
         yield mount / "disk"
     finally:

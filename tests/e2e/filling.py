@@ -3,6 +3,7 @@
 import errno
 import itertools
 import os
+import subprocess
 import threading
 import time
 
@@ -116,7 +117,7 @@ def fill_and_free(weir, serve, disk, cycles, *options):
     stream = Stream(cycles)
     server = serve(stream.script)
     process = weir.start_capture(server.url, "--dir", disk, "--segment-size", "50k", "--status",
-                                 "json", *options, stdout=-1)
+                                 "json", *options, stdout=subprocess.PIPE)
     reader, filler = Reader(process.popen.stdout), Filler(disk / "filler")
     for cycle in range(cycles):
         size = reader.size

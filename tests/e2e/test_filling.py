@@ -7,13 +7,14 @@ import torture
 from filling import fill_and_free
 
 
-@pytest.mark.parametrize("options", [[], ["--sync", "none", "--segment-age", "20ms"]])
+@pytest.mark.parametrize("options", [["--segment-age", "20ms"], ["--ephemeral"], ["--compress", "zstd"]])
 def test_a_disk(weir, serve, small_disk, options):
     fill_and_free(weir, serve, small_disk, 6, *options)
 
 
-def test_a_quota(weir, serve, quota_disk):
-    fill_and_free(weir, serve, quota_disk, 2)
+@pytest.mark.parametrize("options", [[], ["--ephemeral"]])
+def test_a_quota(weir, serve, quota_disk, options):
+    fill_and_free(weir, serve, quota_disk, 2, *options)
 
 
 @pytest.mark.torture

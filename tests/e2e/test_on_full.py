@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import subprocess
 import time
 
 import pytest
@@ -168,7 +169,7 @@ def test_a_reader_sees_whole_segments(weir, serve, place):
     data = [message(n) for n in range(COUNT)]
     process = weir.start_capture(serve(sending(texts(data))).url, "--dir", place.temp, "--disk-max",
                                  CAP, "--on-full", "drop-oldest", "--status", "json",
-                                 stdout=-1)
+                                 stdout=subprocess.PIPE)
     time.sleep(0.5)
     out = b""
     while part := process.popen.stdout.read(65536):
