@@ -33,6 +33,39 @@ __attribute__((format(printf, 2, 3))) static void put(struct output *output, con
 	output_write(output, text, MIN((size_t)MAX(size, 0), sizeof(text) - 1));
 }
 
+static void put_text(struct output *output, const char *text)
+{
+	output_write(output, text, strlen(text));
+}
+
+static void put_number(struct output *output, uint64_t number)
+{
+	char digits[20], *begin = digits + sizeof(digits);
+
+	do
+		*--begin = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	output_write(output, begin, (size_t)(digits + sizeof(digits) - begin));
+}
+
+#define EACH_BYTE(byte) ((uint64_t)(byte)*UINT64_C(0x0101010101010101))
+
+/* Which bytes are zero: the highest bit of each. Above such a one, others may be said to be. */
+static uint64_t zeros(uint64_t word)
+{
+	return (word - EACH_BYTE(1)) & ~word & EACH_BYTE(0x80);
+}
+
+/* Whether one of eight bytes may be special. */
+static bool may_be_special(const uint8_t *bytes)
+{
+	uint64_t word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return (((word - EACH_BYTE(' ')) & ~word & EACH_BYTE(0x80)) | zeros(word ^ EACH_BYTE('"')) |
+		zeros(word ^ EACH_BYTE('\\'))) != 0;
+}
+
 /* Bytes of a JSON string that cannot stand for themselves. */
 static bool is_special(uint8_t byte)
 {
@@ -45,7 +78,7 @@ static void put_escape(struct output *output, uint8_t byte)
 				       ['\r'] = 'r', ['"'] = '"',  ['\\'] = '\\'};
 
 	if (byte < sizeof(letters) && letters[byte])
-		put(output, "\\%c", letters[byte]);
+		output_write(output, (const char[]){'\\', letters[byte]}, 2);
 	else
 		put(output, "\\u%04x", byte);
 }
@@ -55,6 +88,8 @@ static void put_string(struct output *output, const uint8_t *data, size_t size)
 	size_t begin = 0;
 
 	for (size_t at = 0; at < size; at++) {
+		while (size - at > sizeof(uint64_t) && !may_be_special(data + at))
+			at += sizeof(uint64_t);
 		if (!is_special(data[at]))
 			continue;
 		output_write(output, data + begin, at - begin);
@@ -121,7 +156,7 @@ static int put_message(struct output *output, struct reader *reader, const struc
 
 	if (text < 0)
 		return text;
-	put(output, text ? ",\"payload\":\"" : ",\"payload_base64\":\"");
+	put_text(output, text ? ",\"payload\":\"" : ",\"payload_base64\":\"");
 	r = put_payload(output, reader, record, text ? put_string : put_base64);
 	output_byte(output, '"');
 	return r;
@@ -215,13 +250,19 @@ int envelope_write(struct output *output, struct reader *reader, const struct re
 	char time[MOMENT_TEXT_SIZE];
 	int r = 0;
 
-	put(output, "{\"seq\":%" PRIu64 ",\"time\":\"%s\",\"kind\":\"%s\"", record->seq,
-	    moment_format(entry->time_ns, time), kind_name(record));
+	put_text(output, "{\"seq\":");
+	put_number(output, record->seq);
+	put_text(output, ",\"time\":\"");
+	put_text(output, moment_format(entry->time_ns, time));
+	put_text(output, "\",\"kind\":\"");
+	put_text(output, kind_name(record));
+	put_text(output, "\",\"source\":");
 	if (entry->source == FORMAT_SOURCE_ANY && format_is_event(entry))
-		put(output, ",\"source\":null");
+		put_text(output, "null");
 	else
-		put(output, ",\"source\":%u", entry->source);
-	put(output, ",\"connection\":%u", entry->connection);
+		put_number(output, entry->source);
+	put_text(output, ",\"connection\":");
+	put_number(output, entry->connection);
 	if (format_is_event(entry))
 		put_event(output, entry);
 	else

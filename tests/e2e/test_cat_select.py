@@ -201,6 +201,13 @@ def test_json(weir, awkward):
     assert found[-1]["kind"] == "binary"
 
 
+def test_json_of_every_character_everywhere(weir, place):
+    characters = [chr(code) for code in (*range(0x23), 0x5c, 0x7f, 0x80, 0xa2, 0xdc, 0x2028, 0x1f600)]
+    payloads = ["x" * at + character + "y" * (17 - at) + character for character in characters for at in range(18)]
+    spool = write_spool(place.directory("spool"), [[Made(p.encode()) for p in payloads]])
+    assert [o["payload"] for o in objects(weir, spool)] == payloads
+
+
 @pytest.mark.parametrize("size", [1, 3_000_000])
 def test_json_of_a_text_that_is_none(weir, place, size):
     payload = b"x" * size + b"\xff"
