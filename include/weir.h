@@ -59,8 +59,8 @@ struct weir_segment {
 	const char *spool; /* absolute paths: of the directory (NULL: options.ephemeral), */
 	const char *data;  /* the payloads, each followed by a newline, */
 	const char *index; /* and what is known of each of them */
-	int data_fd;	   /* options.ephemeral: both files, open for reading, each with a */
-	int index_fd;	   /* position of its own; else -1 */
+	int data_fd;	   /* where files have no names (options.ephemeral, and of segments */
+	int index_fd;	   /* that were compressed): both, open for reading; else -1 */
 	uint64_t first_seq;
 	uint64_t last_seq;
 	uint64_t messages;

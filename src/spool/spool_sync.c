@@ -116,6 +116,7 @@ int spool_collect(struct spool *spool)
 	int r = spool->durable ? durable_collect(spool->durable, spool->writer) : 0;
 	int deleted = delete_acked(spool);
 
+	spool_pack_more(spool); /* which waits for segments to be durable */
 	return r < 0 ? r : deleted;
 }
 

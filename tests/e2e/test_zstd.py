@@ -83,6 +83,20 @@ def test_what_stays_is_compressed(weir, serve, place):
     assert held < len(LINES) // 2
 
 
+@pytest.mark.parametrize("when", ["seal", "interval=20ms", "every"])
+def test_what_is_synced_is_compressed(weir, serve, place, when):
+    """Only what is durable is, and at the end that is all."""
+    spool = place.root / "spool"
+    result, _ = weir.captured(serve(sending(texts(MESSAGES))).url, *BY_SIZE, *COMPRESS, "--sync",
+                              when, "--status", "json", spool=spool)
+    if result.code == 5 and "tmpfs" in result.err:
+        pytest.skip("the directory for tests is in memory")
+    report = result.expect(0).report
+    assert len(packed_in(spool)) >= report["segments"] - 1
+    assert report["durable_messages"] == len(MESSAGES)
+    assert payloads_of(spool) == MESSAGES
+
+
 def test_the_data_is_for_everyone(packed):
     """What zstd makes of the file is the data, and parts of it can be had by the table alone."""
     for path in packed_in(packed):
