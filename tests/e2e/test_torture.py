@@ -17,6 +17,7 @@ from frames import texts
 from harness import SANITIZED, marked_processes, wait_until, weir_path
 from servers.hostile import HostileServer, flooding
 from test_disk_cap import Watch
+from test_every_call import ERRORS
 from test_faults import DOCUMENTED, library  # noqa: F401 (a fixture)
 from torture import Dice, Ledger, Source, build_keeper, keeper_environment
 
@@ -26,18 +27,11 @@ MEBIBYTE = 1 << 20
 SPARED = {"EINTR", "EAGAIN", "ENOSPC", "EDQUOT"}  # for ever, these would be a wait for ever
 
 FAULTS = {
-    "write": ["ENOSPC", "EIO", "EDQUOT", "EINTR", "SHORT"], "pwrite": ["ENOSPC", "EIO", "SHORT"],
-    "openat": ["EMFILE", "ENFILE", "EACCES", "ENOSPC", "EROFS", "EOPNOTSUPP"],
-    "open": ["EMFILE", "ENFILE", "EACCES"], "flock": ["ENOLCK", "EWOULDBLOCK"],
-    "ftruncate": ["EIO", "EPERM"], "fallocate": ["ENOSPC", "EIO", "EOPNOTSUPP", "EINTR"],
-    "renameat": ["EIO", "ENOSPC", "EROFS"], "renameat2": ["EIO", "ENOSYS"],
-    "unlinkat": ["EIO", "EACCES", "EROFS"], "linkat": ["EIO", "EEXIST", "EINTR"],
-    "mkdir": ["EACCES", "ENOSPC"], "mkdirat": ["EACCES", "ENOSPC"],
+    **{function: errors for function, errors in ERRORS.items() if function != "read"},
     "getrandom": ["ENOSYS", "EINTR", "EAGAIN"], "recv": ["ECONNRESET", "EAGAIN", "EINTR", "SHORT"],
     "send": ["EPIPE", "ECONNRESET", "EAGAIN", "SHORT"], "epoll_wait": ["EINTR", "EIO", "ENOMEM"],
     "posix_spawn": ["EAGAIN", "ENOMEM", "ENOENT"], "malloc": ["ENOMEM"], "calloc": ["ENOMEM"],
-    "realloc": ["ENOMEM"], "fsync": ["EIO", "ENOSPC", "EDQUOT", "EINTR"],
-    "fdatasync": ["EIO", "ENOSPC", "EDQUOT", "EINTR"],
+    "realloc": ["ENOMEM"],
 }
 
 
