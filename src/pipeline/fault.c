@@ -5,6 +5,7 @@
 #include "pipeline/fault.h"
 
 #include "base/macro.h"
+#include "spool/codec.h"
 #include "spool/owner.h"
 
 #include <errno.h>
@@ -328,10 +329,11 @@ void fault_set_spool(struct fault *fault, const struct weir_capture_options *opt
 			  "file; choose an empty or a new directory",
 			  path);
 	else if (error == -EPROTO)
-		fault_set(fault, WEIR_STORAGE,
-			  "the spool %s was written by another version of weir, and nothing in it "
-			  "was touched; go on with that version, or choose another spool",
-			  path);
+		fault_set(
+			fault, WEIR_STORAGE,
+			"the spool %s was written by another version of weir%s, and nothing in it "
+			"was touched; go on with that version, or choose another spool",
+			path, codec_exists() ? "" : ", or by one that has libzstd");
 	else if (error == -EOPNOTSUPP && options->sync != WEIR_SYNC_NONE)
 		fault_set(fault, WEIR_STORAGE,
 			  "%s is in memory (tmpfs), and nothing there survives a loss of power, "

@@ -1,6 +1,8 @@
 /* The reader says some things by numbers of errors that strerror(3) has other words for. */
 #include "pipeline/reader_words.h"
 
+#include "spool/codec.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -13,7 +15,9 @@ const char *reader_words(int error)
 	case -ENOMSG:
 		return "it is not an index of weir";
 	case -EPROTO:
-		return "it was written by another version of weir";
+		return codec_exists() ? "it was written by another version of weir"
+				      : "it was written by another version of weir, or with "
+					"--compress, for which this one was built without libzstd";
 	case -ELOOP:
 		return "it is a symbolic link";
 	default:

@@ -33,6 +33,8 @@ int packed_open(int fd, struct packed **ret_packed)
 	}
 	packed->fd = fd;
 	packed->in_memory = NO_FRAME;
+	if (!codec_exists())
+		return -EPROTO;
 	r = seek_table_read(fd, &packed->table);
 	if (r < 0)
 		return r;

@@ -9,8 +9,9 @@
 
 struct packed;
 
-/* Errors: −EBADMSG (it is none, or not whole), −ENOMEM, those of read(2). The descriptor is the
- * packed one's from here on, also on failure. */
+/* Errors: −EBADMSG (it is none, or not whole), −EPROTO (this weir was built without zstd, and knows
+ * no such files), −ENOMEM, those of read(2). The descriptor is the packed one's from here on, also
+ * on failure. */
 int packed_open(int fd, struct packed **ret_packed);
 void packed_free(struct packed *packed);
 
@@ -18,8 +19,8 @@ uint64_t packed_data_size(const struct packed *packed); /* decompressed */
 uint64_t packed_index_size(const struct packed *packed);
 
 /* Up to `size` bytes of the data or of the index at `offset`: fewer at the end, or where a damaged
- * part begins. A count; −EBADMSG: a part that begins at or before `offset` is damaged; −ENOSYS:
- * built without zstd; −ENOMEM, or what pread(2) says. */
+ * part begins. A count; −EBADMSG: a part that begins at or before `offset` is damaged; −ENOMEM, or
+ * what pread(2) says. */
 ssize_t packed_read(struct packed *packed, uint64_t offset, void *data, size_t size);
 ssize_t packed_read_index(const struct packed *packed, uint64_t offset, void *data, size_t size);
 
