@@ -47,7 +47,9 @@ static enum spool_lack lack(struct weir_capture *capture)
 {
 	enum spool_lack lack = spool_lack(capture->spool, reserved(capture));
 
-	return lack == SPOOL_LACKS_NOTHING && pressure_is_on(capture) ? SPOOL_LACKS_DISK : lack;
+	bool stuck = capture->intake && intake_is_waiting(capture->intake);
+
+	return lack == SPOOL_LACKS_NOTHING && stuck ? SPOOL_LACKS_DISK : lack;
 }
 
 /* Once for a while: a disk may be full many times. */
@@ -92,6 +94,20 @@ static bool is_to_be_sealed(const struct weir_capture *capture)
 	return capture->options.to != WEIR_TO_SPOOL && delivery_is_idle(capture->delivery);
 }
 
+/* Seals what is captured. A message that is open keeps its segment from that: where nothing else
+ * can make room, it is taken out again. */
+static int seal(struct weir_capture *capture)
+{
+	enum weir_on_full on_full = capture->options.on_full;
+	int r = 0;
+
+	if (on_full == WEIR_FULL_DROP_OLDEST ||
+	    (on_full == WEIR_FULL_BLOCK && capture->options.to != WEIR_TO_SPOOL &&
+	     delivery_is_idle(capture->delivery)))
+		r = spool_split(capture->spool);
+	return r < 0 ? r : spool_seal(capture->spool);
+}
+
 /* Writes what waits, as far as there is room. */
 static int try_again(struct weir_capture *capture)
 {
@@ -109,7 +125,7 @@ static int make_room(struct weir_capture *capture)
 	int r = 0;
 
 	if (is_to_be_sealed(capture))
-		r = spool_seal(capture->spool);
+		r = seal(capture);
 	if (r >= 0)
 		r = delivery_kick(capture->delivery);
 	if (r >= 0 && spool_counters(capture->spool).acked > acked)
@@ -131,14 +147,15 @@ static int do_without(struct weir_capture *capture)
 	enum spool_lack missing = lack(capture);
 	bool at_cap = missing == SPOOL_LACKS_CAP || missing == SPOOL_LACKS_DESCRIPTORS;
 
-	if (capture->options.on_full == WEIR_FULL_STOP)
+	if (capture->options.on_full == WEIR_FULL_STOP && missing != SPOOL_LACKS_NOTHING)
 		return stop(capture, "--on-full is stop");
 	if (at_cap && capture->options.on_full != WEIR_FULL_DROP_NEWEST &&
 	    delivery_is_idle(capture->delivery) && !spool_is_syncing(capture->spool))
 		return stop(capture, "nothing that it holds will be processed");
 	capture->stats.blocked = capture->options.on_full != WEIR_FULL_DROP_NEWEST;
 	if (!at_cap) {
-		tell(capture);
+		if (missing != SPOOL_LACKS_NOTHING)
+			tell(capture);
 		if (capture->room_timer.due_ns == 0)
 			wait_on(capture);
 	}

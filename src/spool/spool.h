@@ -78,6 +78,10 @@ int spool_full_error(const struct spool *spool); /* −ENOSPC, −EDQUOT, or 0 *
 /* Tries to write what waits. Errors: as spool_commit(). */
 int spool_retry(struct spool *spool);
 
+/* Takes the message that is open out of the open segment, as far as it is not too large: it waits
+ * in memory, as on a full disk, and the segment can be sealed without it. */
+int spool_split(struct spool *spool);
+
 /* Forgets what waits: it was never captured. Errors: ftruncate(2)'s. */
 int spool_give_up(struct spool *spool);
 

@@ -136,8 +136,10 @@ enum spool_lack spool_lack(struct spool *spool, uint64_t reserved)
 {
 	if (spool->full == -EDQUOT)
 		return SPOOL_LACKS_QUOTA;
-	if (spool->full < 0)
-		return spool->full == -ENOSPC ? SPOOL_LACKS_DISK : SPOOL_LACKS_DESCRIPTORS;
+	if (spool->full == -ENOSPC)
+		return SPOOL_LACKS_DISK;
+	if (spool->full < 0 && spool->full != SPOOL_SPLIT)
+		return SPOOL_LACKS_DESCRIPTORS;
 	if (room_in(spool, below_cap(spool, reserved)) == 0)
 		return SPOOL_LACKS_CAP;
 	if (room_in(spool, above_min_free(spool, reserved)) == 0)

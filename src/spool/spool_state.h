@@ -12,6 +12,9 @@
 #include "spool/waiting.h"
 #include "spool/writer.h"
 
+#include <errno.h>
+
+#define SPOOL_SPLIT (-EAGAIN)	 /* what waits does so since spool_split(), not for want of room */
 #define SPOOL_SEGMENTS_PER_CAP 4 /* so that one can be written while others are processed */
 
 struct spool_packing {

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #define DESCRIPTORS_PER_SEGMENT 2
+#define SPLIT_MAX MIB(4) /* of a message that is taken back into memory */
 
 /* Files without names are held by descriptors, which come back with each acknowledgement. */
 static bool lacks_descriptors(const struct spool *spool, int error)
@@ -301,6 +302,19 @@ int spool_retry(struct spool *spool)
 	if (r >= 0 && spool->full == 0 && spool->writer && writer_is_full(spool->writer))
 		r = seal(spool);
 	return r < 0 ? r : replay(spool);
+}
+
+int spool_split(struct spool *spool)
+{
+	int r = commit(spool);
+
+	if (r < 0 || !spool->writer)
+		return r;
+	r = writer_pull(spool->writer, SPLIT_MAX);
+	if (r <= 0)
+		return r;
+	spool->full = spool->full < 0 ? spool->full : SPOOL_SPLIT;
+	return writer_hand_over(spool->writer, &spool->waiting);
 }
 
 int spool_give_up(struct spool *spool)

@@ -413,6 +413,47 @@ static int hand_over_piece(const struct format_entry *entry, uint8_t *data, bool
 	return waiting_add(to, &batch, 0);
 }
 
+/* Puts the end of the file, from `offset`, in front of what waits. */
+static int read_back(struct writer *writer, uint64_t offset)
+{
+	size_t size = (size_t)(writer->data.size - offset);
+	uint8_t *memory = malloc(size + writer->runs.size + 1), *to = memory;
+	ssize_t n;
+
+	if (!memory)
+		return -ENOMEM;
+	n = io_pread_all(writer->data.fd, memory, size, (off_t)offset);
+	if (n < (ssize_t)size) {
+		free(memory);
+		return n < 0 ? (int)n : -EIO;
+	}
+	to += size;
+	for (size_t i = 0; i < writer->runs.count; i++)
+		to = mempcpy(to, writer->runs.at[i].iov_base, writer->runs.at[i].iov_len);
+	free(writer->waiting);
+	writer->waiting = memory;
+	runs_clear(&writer->runs);
+	runs_add(&writer->runs, memory, (size_t)(to - memory));
+	return 0;
+}
+
+int writer_pull(struct writer *writer, size_t max)
+{
+	uint64_t offset = writer->committed_size;
+	int r;
+
+	if (writer->uncut || writer->committed.records == 0 || writer->data.size == offset ||
+	    writer->data.size - offset > max)
+		return 0;
+	r = read_back(writer, offset);
+	if (r < 0)
+		return r;
+	writer->data_before = offset;
+	writer->index_before = writer->index.size;
+	r = take_back(writer);
+	return r < 0 && !io_is_full(r) ? r : 1;
+}
+
 int writer_hand_over(struct writer *writer, struct waiting *waiting)
 {
 	struct waiting out = {0};

@@ -201,6 +201,16 @@ def test_messages_larger_than_a_buffer(weir, serve, disk, urls):
     server.join()
 
 
+def test_an_open_message_does_not_hold_up_what_is_before_it(weir, serve, small_disk, place):
+    """It began in the segment whose other messages have to go before there is room for its end."""
+    large, copy = b"y" * 700_000, place.root / "copy"
+    server = serve(sending(texts(BLOCK) + text(large)))
+    result = weir.capture(server.url, "--dir", small_disk, "--status", "json", "--", "sh", "-c",
+                          f"cat {{}} >>{copy}")
+    assert result.expect(0).report["messages"] == len(BLOCK) + 1
+    assert copy.read_bytes() == b"".join(m + b"\n" for m in [*BLOCK, large])
+
+
 def test_a_signal_while_it_is_full(weir, serve, disk):
     """What waits in memory was never captured; what was captured is sealed."""
     spool = disk.path / "spool"

@@ -148,7 +148,8 @@ def test_kept_segments_go_too(weir, serve, place):
     result = weir.capture(serve(sending(texts(data))).url, "--spool", spool, "--disk-max", CAP,
                           "--on-full", "drop-oldest", "--status", "json", "--", "false").expect(1)
     kept, _ = check_account(result.report, spool, COUNT, 407)
-    assert kept == data[-len(kept):]
+    # What COMMAND has in hand is not dropped, and may be older than what was meanwhile.
+    assert numbers(kept) == sorted(numbers(kept)) and kept[-1] == data[-1]
     assert result.report["kept"] == len(read_spool(spool))
 
 

@@ -266,15 +266,45 @@ static void test_given_up(void **state)
 	}
 }
 
+/* A message that is open goes out of its segment's way, whenever that is, and on from there. */
+static void test_split(void **state)
+{
+	static uint8_t memory[MEMORY_SIZE];
+	static struct message_batch batch;
+	CLEANUP(spool_free) struct spool *spool = open_spool(MIB(1), 0);
+	struct source source = {.size_of = longer_than_the_buffer};
+	size_t splits = 0;
+
+	(void)state;
+	while (source.number < MESSAGES) {
+		bool was_open = spool_in_message(spool);
+
+		source_fill(&source, &batch, memory, sizeof(memory), MESSAGES);
+		assert_int_equal(spool_append(spool, &batch), 0);
+		assert_int_equal(spool_commit(spool), 0);
+		if (!spool_in_message(spool) || (was_open && source.number % 100 == 1))
+			continue;
+		assert_int_equal(spool_split(spool), 0);
+		splits += spool_is_full(spool);
+		assert_int_equal(spool_seal(spool), 0);
+		assert_int_equal(spool_retry(spool), 0);
+		assert_false(spool_is_full(spool));
+		assert_true(spool_in_message(spool));
+	}
+	assert_int_equal(spool_seal(spool), 0);
+	assert_true(splits >= 4 && spool_counters(spool).sealed > splits);
+	assert_int_equal(check_directory(spool_dir_fd(spool), longer_than_the_buffer).messages,
+			 MESSAGES);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown_scratch)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_small_messages),
-		TEST(test_segments_of_so_many),
-		TEST(test_large_messages),
-		TEST(test_given_up),
+		TEST(test_small_messages), TEST(test_segments_of_so_many),
+		TEST(test_large_messages), TEST(test_given_up),
+		TEST(test_split),
 	};
 
 	return cmocka_run_group_tests_name("spool_full", tests, NULL, NULL);
