@@ -130,7 +130,6 @@ static int parse(struct cat_options *options, struct texts *texts, int argc, cha
 		 int *ret_rest)
 {
 	const struct argument arguments[] = {
-		{.kind = ARGUMENT_SECTION, .help = "What is printed"},
 		{"kind", ARGUMENT_TEXT, &texts->kind, "KIND",
 		 "text, binary, message (both), event, or all (message)"},
 		{"source", ARGUMENT_TEXT, &texts->source, "N",
@@ -142,10 +141,8 @@ static int parse(struct cat_options *options, struct texts *texts, int argc, cha
 		{"count", ARGUMENT_TEXT, &texts->count, "N", "N records at most"},
 		{"follow", ARGUMENT_FLAG, &options->follow, NULL,
 		 "print what is captured from now on too, until the capture ends"},
-		{.kind = ARGUMENT_SECTION, .help = "How"},
 		{"separator", ARGUMENT_TEXT, &texts->separator, "FORM",
 		 "newline, nul, length (before it), or json"},
-		{.kind = ARGUMENT_SECTION, .help = "Other"},
 	};
 	const struct usage usage = {
 		.command = "weir cat",
