@@ -30,6 +30,8 @@ struct cat {
 	struct cursor *cursor;
 	struct printer printer;
 	uint64_t skipped; /* numbers */
+	struct cursor_fault fault;
+	int error; /* of the fault that is still to be told; 0: none */
 	int code;
 };
 
@@ -50,13 +52,33 @@ static void watch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-static void say_fault(struct cat *cat, int error)
+/* Says what is still to be said. */
+static void say_fault(struct cat *cat)
 {
 	char words[READER_WORDS_SIZE];
 
+	if (cat->error != 0)
+		say_error("%s",
+			  reader_words_fault(words, cat->options->spool, &cat->fault, cat->error));
+	cat->error = 0;
+}
+
+/* Where a file is cut, a million records may be missing: those in a row are told in one line. */
+static void note_fault(struct cat *cat, int error)
+{
+	const struct cursor_fault *fault = cursor_fault(cat->cursor);
+	bool follows = cat->error == error && cat->fault.of_record && fault->of_record &&
+		       cat->fault.first_seq == fault->first_seq &&
+		       cat->fault.last_seq + 1 == fault->seq;
+
 	cat->code = WEIR_STORAGE;
-	say_error("%s",
-		  reader_words_fault(words, cat->options->spool, cursor_fault(cat->cursor), error));
+	if (follows) {
+		cat->fault.last_seq = fault->seq;
+		return;
+	}
+	say_fault(cat);
+	cat->fault = *fault;
+	cat->error = error;
 }
 
 static void say_half_printed(struct cat *cat, int error)
@@ -78,14 +100,16 @@ static void print_on(struct cat *cat)
 		int r;
 
 		if (n < 0) {
-			say_fault(cat, (int)n);
+			note_fault(cat, (int)n);
 			continue;
 		}
+		say_fault(cat);
 		cat->skipped += cursor_skipped(cat->cursor);
 		r = printer_put(printer, cursor_reader(cat->cursor), records, (size_t)n);
 		if (r < 0)
 			say_half_printed(cat, r);
 	}
+	say_fault(cat);
 }
 
 /* Goes on until the spool has no owner any more. Whether it has is asked before it is read to its

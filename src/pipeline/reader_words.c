@@ -20,6 +20,9 @@ const char *reader_words(int error)
 					"--compress, for which this one was built without libzstd";
 	case -ELOOP:
 		return "it is a symbolic link";
+	case -EISDIR:
+	case -ESPIPE:
+		return "it is no regular file";
 	default:
 		return strerror(-error);
 	}
@@ -28,18 +31,21 @@ const char *reader_words(int error)
 const char *reader_words_fault(char to[READER_WORDS_SIZE], const char *path,
 			       const struct cursor_fault *fault, int error)
 {
-	char name[FORMAT_NAME_SIZE];
+	char name[FORMAT_NAME_SIZE], which[64] = "";
 
-	format_name(name, fault->first_seq, fault->suffix);
-	if (fault->of_directory)
+	if (fault->of_directory) {
 		snprintf(to, READER_WORDS_SIZE, "cannot look into the spool %s: %s", path,
 			 strerror(-error));
+		return to;
+	}
+	format_name(name, fault->first_seq, fault->suffix);
+	if (fault->of_record && fault->last_seq > fault->seq)
+		snprintf(which, sizeof(which), ": records %" PRIu64 " to %" PRIu64, fault->seq,
+			 fault->last_seq);
 	else if (fault->of_record || fault->at_end)
-		snprintf(to, READER_WORDS_SIZE, "%s/%s: record %" PRIu64 " cannot be read: %s",
-			 path, name, fault->seq, reader_words(error));
-	else
-		snprintf(to, READER_WORDS_SIZE, "%s/%s cannot be read: %s", path, name,
-			 reader_words(error));
+		snprintf(which, sizeof(which), ": record %" PRIu64, fault->seq);
+	snprintf(to, READER_WORDS_SIZE, "%s/%s%s cannot be read: %s", path, name, which,
+		 reader_words(error));
 	return to;
 }
 

@@ -81,6 +81,7 @@ static int fail(struct cursor *cursor, int error)
 		.first_seq = cursor->first_seq,
 		.suffix = cursor->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX,
 		.seq = cursor->seq,
+		.last_seq = cursor->seq,
 	};
 	close_segment(cursor);
 	return error;
@@ -313,6 +314,7 @@ static int fail_at_record(struct cursor *cursor, int error)
 		.suffix = FORMAT_INDEX_SUFFIX,
 		.of_record = true,
 		.seq = cursor->seq,
+		.last_seq = cursor->seq,
 	};
 	cursor->seq = next;
 	return error;

@@ -34,6 +34,7 @@ struct cursor_fault {
 	bool of_record; /* record `seq` alone; else what is left of the segment is passed over */
 	bool at_end;	/* every record was read, but one of the files goes on, or is too short */
 	uint64_t seq;	/* of the record that came next */
+	uint64_t last_seq; /* the same; further on, where somebody puts several in a row together */
 };
 
 const struct cursor_fault *cursor_fault(const struct cursor *cursor);

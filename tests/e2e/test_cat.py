@@ -1,5 +1,7 @@
 """weir cat: the messages of a spool, and the truth about a damaged one."""
 
+import os
+
 import pytest
 
 from crc32c import crc32c
@@ -129,12 +131,33 @@ def test_another_version(weir, spool, version):
     assert result.out == lines(MESSAGES[:10] + MESSAGES[20:])
 
 
+@pytest.mark.parametrize("suffix", [".data", ".index"])
+@pytest.mark.parametrize("what, words", [("link", "symbolic link"), ("fifo", "no regular file"),
+                                         ("directory", "no regular file")])
+def test_something_else_in_place_of_a_file(weir, spool, place, suffix, what, words):
+    """It is not followed and not waited for, and the rest is printed."""
+    path = indexes(spool)[1].with_suffix(suffix)
+    whole = place.root / "elsewhere"
+    path.rename(whole)
+    {"link": lambda: path.symlink_to(whole), "fifo": lambda: os.mkfifo(path), "directory": path.mkdir}[what]()
+    result = weir.cat(spool).expect(5, str(path.with_suffix(".index")), words)
+    assert result.out == lines(MESSAGES[:10] + MESSAGES[20:])
+
+
 def test_a_data_file_that_is_cut(weir, spool):
     index = indexes(spool)[1]
     data = index.with_suffix(".data")
     whole = data.read_bytes()
     data.write_bytes(whole[:whole.index(MESSAGES[15]) + 3])
     damaged(weir, spool, 15)
+
+
+def test_many_that_are_damaged_take_one_line(weir, spool):
+    index = indexes(spool)[1]
+    numbers = [r.seq for r in read_segment(index).records if r.is_message]
+    index.with_suffix(".data").write_bytes(b"")
+    result = weir.cat(spool).expect(5, f"records {numbers[0]} to {numbers[-1]} cannot be read: it is damaged")
+    assert result.out == lines(MESSAGES[:10] + MESSAGES[20:]) and len(result.err.splitlines()) == 1
 
 
 def test_an_index_whose_data_is_gone(weir, spool):
