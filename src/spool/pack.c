@@ -16,6 +16,7 @@
 #include "spool/packed.h"
 #include "spool/seek_table.h"
 #include "spool/segment.h"
+#include "spool/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -216,9 +217,7 @@ static uint64_t space(int fd)
 {
 	struct stat status;
 
-	if (fstat(fd, &status) < 0)
-		return 0;
-	return MAX((uint64_t)status.st_blocks * 512, (uint64_t)status.st_size);
+	return fstat(fd, &status) < 0 ? 0 : space_of(&status);
 }
 
 int pack_segment(const struct pack_job *job, uint64_t *ret_disk_bytes)

@@ -8,6 +8,7 @@
 #include "spool/pack.h"
 #include "spool/packed.h"
 #include "spool/segment.h"
+#include "spool/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,9 +69,7 @@ static uint64_t space(int fd)
 {
 	struct stat status;
 
-	if (fstat(fd, &status) < 0)
-		return 0;
-	return MAX((uint64_t)status.st_blocks * 512, (uint64_t)status.st_size);
+	return fstat(fd, &status) < 0 ? 0 : space_of(&status);
 }
 
 int pack_open_view(const struct pack_job *job, struct pack_view *ret_view)
@@ -92,7 +91,7 @@ int pack_open_view(const struct pack_job *job, struct pack_view *ret_view)
 		return r;
 	view.disk_bytes = space(tempfile_fd(view.data)) + space(tempfile_fd(view.index));
 	*ret_view = view;
-	view = (struct pack_view){0};
+	view.data = view.index = NULL;
 	return 0;
 }
 
@@ -115,7 +114,7 @@ int pack_measure(int dir_fd, uint64_t first_seq, struct pack_sizes *ret_sizes)
 		    AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	*ret_sizes = (struct pack_sizes){
-		.disk_bytes = MAX((uint64_t)status.st_blocks * 512, (uint64_t)status.st_size),
+		.disk_bytes = space_of(&status),
 		.data_size = packed_data_size(packed),
 		.index_size = packed_index_size(packed),
 	};
@@ -140,7 +139,7 @@ static int is_there(int dir_fd, uint64_t seq, const char *suffix, uint64_t *ret_
 static int choose(int dir_fd, uint64_t seq, int data, uint64_t data_size, int index,
 		  uint64_t index_size)
 {
-	struct pack_sizes sizes;
+	struct pack_sizes sizes = {0};
 	int r;
 
 	if (!data && !index)
