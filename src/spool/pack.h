@@ -25,12 +25,13 @@ int pack_segment(const struct pack_job *job, uint64_t *ret_disk_bytes);
 /* What is the same as the two files, but without names. */
 struct pack_view {
 	struct tempfile *data, *index;
-	uint64_t disk_bytes;
+	uint64_t disk_bytes; /* on the disk of the spool */
 };
 
 /* Makes a view of a compressed segment. Parts that are damaged are zeros in it, so that the records
- * there are found to be damaged, and the others are not. Errors: −EBADMSG (nothing of it can be
- * read), −ECANCELED, and as above. */
+ * there are found to be damaged, and the others are not. On a full disk it is made in
+ * tempfile_gettempdir(), or in memory. Errors: −EBADMSG (nothing of it can be read), −ECANCELED,
+ * and as above. */
 int pack_open_view(const struct pack_job *job, struct pack_view *ret_view);
 void pack_view_done(struct pack_view *view);
 

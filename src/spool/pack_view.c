@@ -1,6 +1,9 @@
 /*
  * A compressed segment, as whoever processes one wants it: two plain files. They have no names, so
  * that they are no second form of the segment that a killed process could leave behind.
+ *
+ * A view takes space for a while, and to process it is what gives space back: so where the spool's
+ * own disk is full, it is made elsewhere, in memory (tmpfs) at last.
  */
 #include "base/io.h"
 #include "base/macro.h"
@@ -15,6 +18,8 @@
 #include <sys/stat.h>
 
 #define CHUNK KIB(256)
+#define MEMORY_DIR "/dev/shm"
+#define MEMORY_MAX MIB(128) /* a larger one has to wait for room on a disk */
 
 static int open_packed(int dir_fd, uint64_t seq, struct packed **ret_packed)
 {
@@ -72,27 +77,52 @@ static uint64_t space(int fd)
 	return fstat(fd, &status) < 0 ? 0 : space_of(&status);
 }
 
-int pack_open_view(const struct pack_job *job, struct pack_view *ret_view)
+/* Makes the two files in `dir`, or in `*dir_fd` if that is given. */
+static int make_view(const struct pack_job *job, struct packed *packed, const char *dir,
+		     const int *dir_fd, struct pack_view *ret_view)
 {
 	CLEANUP(pack_view_done) struct pack_view view = {0};
-	CLEANUP(packed_free) struct packed *packed = NULL;
 	CLEANUP_FREE uint8_t *chunk = malloc(CHUNK);
-	int r = chunk ? open_packed(job->dir_fd, job->first_seq, &packed) : -ENOMEM;
+	int r = chunk ? 0 : -ENOMEM;
 
 	if (r >= 0)
-		r = tempfile_open_anonymous(&view.data, .dir_fd = &job->dir_fd);
+		r = tempfile_open_anonymous(&view.data, .dir = dir, .dir_fd = dir_fd);
 	if (r >= 0)
-		r = tempfile_open_anonymous(&view.index, .dir_fd = &job->dir_fd);
+		r = tempfile_open_anonymous(&view.index, .dir = dir, .dir_fd = dir_fd);
 	if (r >= 0)
 		r = write_data(job, packed, tempfile_fd(view.data), chunk);
 	if (r >= 0)
 		r = write_index(packed, tempfile_fd(view.index), chunk);
 	if (r < 0)
 		return r;
-	view.disk_bytes = space(tempfile_fd(view.data)) + space(tempfile_fd(view.index));
+	if (dir_fd)
+		view.disk_bytes = space(tempfile_fd(view.data)) + space(tempfile_fd(view.index));
 	*ret_view = view;
 	view.data = view.index = NULL;
 	return 0;
+}
+
+/* The disk of the spool is full. What fails elsewhere is not what is to be told. */
+static int make_view_elsewhere(const struct pack_job *job, struct packed *packed, int error,
+			       struct pack_view *ret_view)
+{
+	uint64_t size = packed_data_size(packed) + packed_index_size(packed);
+	int r = make_view(job, packed, tempfile_gettempdir(), NULL, ret_view);
+
+	if (r < 0 && r != -ECANCELED && size <= MEMORY_MAX)
+		r = make_view(job, packed, MEMORY_DIR, NULL, ret_view);
+	return r < 0 && r != -ECANCELED ? error : r;
+}
+
+int pack_open_view(const struct pack_job *job, struct pack_view *ret_view)
+{
+	CLEANUP(packed_free) struct packed *packed = NULL;
+	int r = open_packed(job->dir_fd, job->first_seq, &packed);
+
+	if (r < 0)
+		return r;
+	r = make_view(job, packed, NULL, &job->dir_fd, ret_view);
+	return io_is_full(r) ? make_view_elsewhere(job, packed, r, ret_view) : r;
 }
 
 void pack_view_done(struct pack_view *view)
