@@ -95,7 +95,6 @@ void weir_reader_close(struct weir_reader *reader)
 	if (!reader)
 		return;
 	cursor_free(reader->cursor);
-	segment_free(reader->segment);
 	spool_free(reader->spool);
 	close_fdp(&reader->watch_fd);
 	close_fdp(&reader->dir_fd);
@@ -215,23 +214,7 @@ bool weir_reader_wait(struct weir_reader *reader, int timeout_ms)
 
 int weir_reader_ack(struct weir_reader *reader, uint64_t seq)
 {
-	struct segment *segment;
-
-	if (!reader->spool)
-		return -EPERM;
-	while ((segment =
-			reader->segment ? TAKE_PTR(reader->segment) : spool_take(reader->spool))) {
-		int r;
-
-		if (segment->records > 0 && segment->first_seq + (segment->records - 1) > seq) {
-			reader->segment = segment;
-			return 0;
-		}
-		r = spool_ack(reader->spool, segment);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	return reader->spool ? spool_ack_up_to(reader->spool, seq) : -EPERM;
 }
 
 const char *weir_reader_message(const struct weir_reader *reader)

@@ -124,6 +124,17 @@ int spool_dir_fd(const struct spool *spool)
 	return spool->directory.fd;
 }
 
+static struct segment *take_first(struct spool *spool)
+{
+	struct segment *segment = spool->first;
+
+	spool->first = segment->next;
+	if (!spool->first)
+		spool->end = &spool->first;
+	segment->next = NULL;
+	return segment;
+}
+
 struct segment *spool_take(struct spool *spool)
 {
 	struct segment *segment = spool->first;
@@ -131,10 +142,7 @@ struct segment *spool_take(struct spool *spool)
 	if (!segment || !spool_may_take(spool, segment) || !spool_is_plain(spool, segment) ||
 	    !spool_leave_packing(spool, segment))
 		return NULL;
-	spool->first = segment->next;
-	if (!spool->first)
-		spool->end = &spool->first;
-	segment->next = NULL;
+	take_first(spool);
 	spool_pack_more(spool);
 	return segment;
 }
@@ -194,6 +202,20 @@ int spool_ack(struct spool *spool, struct segment *segment)
 	segment->next = spool->acked;
 	spool->acked = segment;
 	return 0;
+}
+
+int spool_ack_up_to(struct spool *spool, uint64_t seq)
+{
+	int r = 0;
+
+	while (r >= 0 && spool->first) {
+		const struct segment *segment = spool->first;
+
+		if (segment->records > 0 && segment->first_seq + (segment->records - 1) > seq)
+			break;
+		r = spool_ack(spool, take_first(spool));
+	}
+	return r;
 }
 
 void spool_keep(struct spool *spool, struct segment *segment)

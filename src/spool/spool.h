@@ -159,6 +159,10 @@ bool spool_has_waiting(
 int spool_ack(struct spool *spool, struct segment *segment);
 void spool_keep(struct spool *spool, struct segment *segment);
 
+/* For who reads segments in another way, and takes none: acknowledges those that wait and have no
+ * record behind number `seq`. Nothing may be compressed meanwhile. */
+int spool_ack_up_to(struct spool *spool, uint64_t seq);
+
 /* Deletes what the disk was too full to delete before. Errors: −ENOSPC (it still is), those of
  * unlink(2). */
 int spool_unlink_rest(struct spool *spool);

@@ -3,6 +3,8 @@
  * --wrap: none. */
 #include "test_spool_support.h"
 
+#include "spool/pack.h"
+
 #include <poll.h>
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -310,6 +312,36 @@ static void test_acknowledging(void **state)
 	assert_int_equal(count_entries(scratch), 1); /* the lock */
 }
 
+/* A compressed segment is read, and acknowledged, like any other. */
+static void test_acknowledging_what_is_compressed(void **state)
+{
+	const struct pack_job job = {.dir_fd = dir_fd, .first_seq = 0, .level = 3};
+	READER *reader = NULL;
+	uint64_t bytes;
+	int r;
+
+	(void)state;
+	put_records(0, 3000, FORMAT_INDEX_SUFFIX, false);
+	put_records(3001, 9, FORMAT_INDEX_SUFFIX, false);
+	put_file(dir_fd, FORMAT_LOCK_NAME, "", 0);
+	r = pack_segment(&job, &bytes);
+	if (r == -ENOSYS)
+		skip();
+	assert_int_equal(r, 0);
+	assert_int_equal(size_of_file(dir_fd, 0, FORMAT_INDEX_SUFFIX), -1);
+	reader = open_reader(false, true);
+	for (uint64_t seq = 0; seq < 3011; seq++)
+		expect_seq(reader, seq);
+	expect_end(reader);
+	assert_int_equal(weir_reader_ack(reader, 2999), 0);
+	assert_true(size_of_file(dir_fd, 0, FORMAT_PACKED_SUFFIX) > 0);
+	assert_int_equal(weir_reader_ack(reader, 3000), 0);
+	assert_int_equal(size_of_file(dir_fd, 0, FORMAT_PACKED_SUFFIX), -1);
+	assert_true(size_of_file(dir_fd, 3001, FORMAT_DATA_SUFFIX) > 0);
+	weir_reader_seek(reader, 0);
+	expect_seq(reader, 3001);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -322,6 +354,7 @@ int main(void)
 		TEST(test_waiting_for_a_writer),
 		TEST(test_what_was_acknowledged_is_skipped),
 		TEST(test_acknowledging),
+		TEST(test_acknowledging_what_is_compressed),
 	};
 
 	return cmocka_run_group_tests_name("weir_reader", tests, NULL, NULL);
