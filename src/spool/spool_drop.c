@@ -198,7 +198,7 @@ int spool_record_loss(struct spool *spool)
 	int r;
 
 	if (loss.messages == 0 || spool->full < 0 || spool_in_message(spool) ||
-	    !spool_has_room_for_event(spool, true))
+	    !spool_has_room_for_event(spool, FORMAT_GAP))
 		return 0;
 	spool->loss = (struct loss){0};
 	r = spool_add_event(spool, &event);

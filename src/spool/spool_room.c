@@ -107,8 +107,9 @@ static uint64_t above_min_free(struct spool *spool, uint64_t reserved)
 	return reserved < left ? left - reserved : 0;
 }
 
-bool spool_has_room_for_event(const struct spool *spool, bool is_gap)
+bool spool_has_room_for_event(const struct spool *spool, enum format_kind kind)
 {
+	bool is_gap = kind == FORMAT_GAP || kind == FORMAT_GAP_END;
 	uint64_t max = spool->options.disk_max, promised;
 
 	if (max == 0)

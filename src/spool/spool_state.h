@@ -80,7 +80,7 @@ static inline void spool_enqueue(struct spool *spool, struct segment *segment)
 }
 
 /* Whether an event can be added without passing the cap. The last of the room is for gaps. */
-bool spool_has_room_for_event(const struct spool *spool, bool is_gap);
+bool spool_has_room_for_event(const struct spool *spool, enum format_kind kind);
 
 /* How much may be reserved ahead of what is written. */
 uint64_t spool_spare(const struct spool *spool);

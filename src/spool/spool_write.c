@@ -198,8 +198,11 @@ static int add_event(struct spool *spool, const struct format_entry *event)
 {
 	int r = spool->full < 0 ? 0 : open_segment(spool);
 
+	if (r < 0 || spool->full < 0)
+		return r;
+	r = note_full(spool, writer_add_event(spool->writer, event));
 	if (r >= 0 && spool->full == 0)
-		r = note_full(spool, writer_add_event(spool->writer, event));
+		spool->gapped |= event->kind == FORMAT_GAP_END;
 	return r;
 }
 
@@ -213,15 +216,12 @@ int spool_add_event(struct spool *spool, const struct spool_event *event)
 		.source = event->source,
 		.connection = event->connection,
 	};
-	bool is_gap = entry.flags == FORMAT_FLAG_CAUSE(FORMAT_CAUSE_DROPPED) ||
-		      event->kind == FORMAT_GAP_END;
 	int r;
 
-	if (!spool_has_room_for_event(spool, is_gap)) {
+	if (!spool_has_room_for_event(spool, event->kind)) {
 		spool->counters.lost_events++;
 		return 0;
 	}
-	spool->gapped |= is_gap;
 	r = add_event(spool, &entry);
 	if (r < 0 || spool->full == 0)
 		return r;
@@ -267,6 +267,8 @@ static int replay(struct spool *spool)
 	}
 	if (r >= 0)
 		r = commit(spool);
+	else if (spool->writer) /* nothing of it may be used any more */
+		writer_give_up(spool->writer);
 	waiting_clear(&done);
 	waiting_move_all(&from, &spool->waiting);
 	return r;
