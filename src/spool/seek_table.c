@@ -89,7 +89,8 @@ static int take_entries(struct seek_table *table, const struct shape *shape, con
 		uint32_t packed = get_32(entry), plain = get_32(entry + 4);
 		bool last = i == table->count;
 
-		if ((plain == 0) != last || plain > SEEK_TABLE_FRAME_MAX || packed == 0)
+		if ((plain == 0) != last || plain > SEEK_TABLE_FRAME_MAX || packed == 0 ||
+		    (!last && packed > SEEK_TABLE_FRAME_MAX * 2))
 			return -EBADMSG;
 		table->frames[i] = next;
 		next.at += packed;

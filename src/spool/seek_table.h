@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #define SEEK_TABLE_FRAMES_MAX ((size_t)1 << 17)
-#define SEEK_TABLE_FRAME_MAX MIB(64) /* of data in one frame */
-#define SEEK_TABLE_HEAD_SIZE 8	     /* in front of what a frame that is skipped holds */
+#define SEEK_TABLE_FRAME_MAX MIB(8) /* of data in one frame */
+#define SEEK_TABLE_HEAD_SIZE 8	    /* in front of what a frame that is skipped holds */
 
 struct seek_frame {
 	uint64_t at;	/* in the file */

@@ -245,6 +245,14 @@ static void damage(int dir_fd, const uint8_t *content, size_t size, size_t at, u
 	put_segment_file(dir_fd, 0, FORMAT_PACKED_SUFFIX, changed, size);
 }
 
+/* WEIR_TEST_FLIPS asks for more. */
+static long flips(void)
+{
+	const char *text = getenv("WEIR_TEST_FLIPS");
+
+	return text ? atol(text) : 200;
+}
+
 /* Nothing that is damaged is taken for whole, and what is in other parts is still there. */
 static void test_flipped_bits(void **state)
 {
@@ -257,7 +265,7 @@ static void test_flipped_bits(void **state)
 	make_segment(MESSAGES);
 	pack(dir_fd);
 	content = get_segment_file(dir_fd, 0, FORMAT_PACKED_SUFFIX, &size);
-	for (int i = 0; i < 200; i++) {
+	for (long i = 0; i < flips(); i++) {
 		uint64_t whole;
 
 		dice = dice * 6364136223846793005u + 1442695040888963407u;
