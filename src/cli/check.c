@@ -82,16 +82,16 @@ static void describe(char text[WORDS_SIZE], const struct audit_finding *finding)
 			 "its newline",
 			 finding->seq);
 		return;
+	case AUDIT_MISSING:
+		snprintf(text, WORDS_SIZE, "%" PRIu64 " of its records are missing at the end",
+			 finding->count);
+		return;
 	case AUDIT_INDEX_END:
-		snprintf(text, WORDS_SIZE,
-			 "it ends within an entry (%" PRIu64 " bytes): records at its end are lost",
+		snprintf(text, WORDS_SIZE, "it ends with %" PRIu64 " bytes of an entry",
 			 finding->count);
 		return;
 	case AUDIT_DATA_END:
-		snprintf(text, WORDS_SIZE,
-			 "%" PRIu64
-			 " bytes of data stand behind its last record: records at its end "
-			 "are lost",
+		snprintf(text, WORDS_SIZE, "%" PRIu64 " bytes of data stand behind its last record",
 			 finding->count);
 		return;
 	case AUDIT_TORN:

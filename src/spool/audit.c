@@ -128,7 +128,15 @@ static void look_at_end(struct walk *walk)
 	uint64_t index = source->index_size - MIN(source->index_size, index_end);
 	uint64_t data = known ? source->data_size - MIN(source->data_size, data_end) : 0;
 
+	uint64_t passed = reader_passed(source->reader);
+	uint64_t records = MAX(reader_records(source->reader), passed);
+
 	end_run(walk, true);
+	if (source->sealed && records > passed) {
+		tell(walk, AUDIT_MISSING, 0, records - passed);
+		walk->totals->damaged_records += records - passed;
+		return;
+	}
 	if (source->sealed && index > 0)
 		tell(walk, AUDIT_INDEX_END, 0, index);
 	if (source->sealed && data > 0)

@@ -26,7 +26,8 @@ struct stored_header {
 	uint8_t separator;
 	uint64_t first_seq;
 	uint64_t created_ns;
-	uint8_t zero[28];
+	uint64_t records;
+	uint8_t zero[20];
 	uint32_t crc; /* of all before it */
 };
 
@@ -51,6 +52,7 @@ void format_write_header(uint8_t to[FORMAT_HEADER_SIZE], const struct format_hea
 		.separator = FORMAT_SEPARATOR,
 		.first_seq = htole64(header->first_seq),
 		.created_ns = htole64(header->created_ns),
+		.records = htole64(header->records),
 	};
 
 	memcpy(stored.magic, magic, sizeof(magic));
@@ -74,6 +76,7 @@ int format_read_header(const uint8_t from[FORMAT_HEADER_SIZE], struct format_hea
 		return FORMAT_FOREIGN;
 	ret_header->first_seq = le64toh(stored.first_seq);
 	ret_header->created_ns = le64toh(stored.created_ns);
+	ret_header->records = le64toh(stored.records);
 	return 0;
 }
 

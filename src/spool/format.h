@@ -84,6 +84,7 @@ enum format_cause {
 struct format_header {
 	uint64_t first_seq;
 	uint64_t created_ns;
+	uint64_t records; /* of a sealed segment; 0: not known */
 };
 
 struct format_entry {

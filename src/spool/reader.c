@@ -35,6 +35,7 @@ struct reader {
 	uint64_t next; /* number of the entry that comes next */
 	uint64_t data_end;
 	uint64_t created_ns;
+	uint64_t records; /* as the header says; 0: not known */
 	bool sealed;
 	bool has_header;
 	bool damaged; /* told so already */
@@ -105,6 +106,7 @@ static int check_header(struct reader *reader)
 		if (header.first_seq != reader->first_seq)
 			return -EBADMSG;
 		reader->created_ns = header.created_ns;
+		reader->records = header.records;
 		reader->has_header = true;
 		return 0;
 	case FORMAT_FOREIGN:
@@ -280,7 +282,8 @@ static int check_end(struct reader *reader, ssize_t rest)
 	r = input_size(&reader->data.input, &size);
 	if (r < 0)
 		return r;
-	if (rest == 0 && size == reader->data_end)
+	if (rest == 0 && size == reader->data_end &&
+	    (reader->records == 0 || reader->next == reader->records))
 		return 0;
 	reader->damaged = true;
 	return -EBADMSG;
@@ -388,6 +391,11 @@ int reader_sizes(const struct reader *reader, uint64_t *ret_index_size, uint64_t
 uint64_t reader_created_ns(const struct reader *reader)
 {
 	return reader->created_ns;
+}
+
+uint64_t reader_records(const struct reader *reader)
+{
+	return reader->records;
 }
 
 bool reader_has_header(const struct reader *reader)

@@ -89,6 +89,9 @@ int reader_sizes(const struct reader *reader, uint64_t *ret_index_size, uint64_t
 
 /* When the segment was begun; 0 when the header is damaged, which only a lenient reader lets by. */
 uint64_t reader_created_ns(const struct reader *reader);
+
+/* How many records the segment had when it was sealed; 0: not known. */
+uint64_t reader_records(const struct reader *reader);
 bool reader_has_header(const struct reader *reader);
 
 DEFINE_CLEANUP(struct reader *, reader_free);

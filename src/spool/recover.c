@@ -122,11 +122,17 @@ static int end_segment(const struct recovery *recovery, struct listing_entry *en
 		       const struct tail *tail)
 {
 	uint64_t seq = entry->first_seq;
+	const struct tail_options options = {
+		.dir_fd = recovery->dir_fd,
+		.first_seq = seq,
+		.end_seq = recovery->end_seq,
+		.spare = recovery->spare,
+	};
 	int r = 0;
 
 	/* A segment of which nothing is whole is not cut: its files stay, as asides. */
 	if (tail->whole > 0)
-		r = tail_cut(recovery->dir_fd, seq, tail, recovery->spare);
+		r = tail_cut(&options, tail);
 	if (r >= 0)
 		r = seal(recovery->dir_fd, entry);
 	if (r < 0)

@@ -21,7 +21,9 @@ struct recover_news {
 
 struct recovery {
 	int dir_fd;
-	uint64_t spare; /* how much more disk space may be taken */
+	uint64_t spare;	  /* how much more disk space may be taken */
+	uint64_t end_seq; /* of recover_segment(): with it the next segment begins; 0: there is none
+			   */
 	void (*tell)(void *data, const struct recover_news *news); /* may be NULL */
 	void *data;
 };

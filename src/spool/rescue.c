@@ -288,7 +288,7 @@ static int try_pair(struct state *state, struct aside *index, struct aside *data
 
 	if (r < 0)
 		return is_of_source(r) ? 0 : r;
-	source.end_seq = index->first_seq + entries_in(&source);
+	source.end_seq = index->first_seq + MAX(entries_in(&source), reader_records(source.reader));
 	if (overlaps(state, index->first_seq, source.end_seq)) {
 		index->used = data->used = true;
 		return 1;

@@ -218,41 +218,63 @@ static int copy_records(struct copy *copy, struct salvage_source *source,
 	return 0;
 }
 
-/* Looks at the ends of both files, and puts on record what is missing there: when the index ends
- * within an entry, or there is data that no entry speaks of. */
+/* How many more numbers there are before those of the next segment; 0: none, or not known. */
+static uint64_t room_for_numbers(const struct copy *copy, const struct salvage_source *source)
+{
+	uint64_t end_seq = source->first_seq + copy->records;
+
+	return source->end_seq > end_seq ? source->end_seq - end_seq : 0;
+}
+
+/* Puts on record that records are missing behind the last one; 0: nobody knows how many. */
+static int add_missing(struct copy *copy, const struct salvage_source *source, uint64_t missing,
+		       struct salvage_report *report)
+{
+	uint64_t room = room_for_numbers(copy, source);
+	int r;
+
+	if (source->end_seq > 0 && room == 0)
+		return 0;
+	report->missing = missing;
+	if (missing == 1 || room == 1)
+		return add_gap(copy, FORMAT_CAUSE_DAMAGED, missing);
+	r = add_gap(copy, FORMAT_CAUSE_LOST, missing);
+	return r < 0 ? r : add_gap_end(copy);
+}
+
+/* Looks at the ends of both files: at how many records there were, and if that is not known,
+ * whether the index ends within an entry, or there is data that no entry speaks of. */
 static int copy_end(struct copy *copy, struct salvage_source *source, struct salvage_report *report)
 {
 	uint64_t index_end = FORMAT_HEADER_SIZE + copy->records * FORMAT_ENTRY_SIZE;
 	uint64_t data_end = copy->lost ? source->data_size : reader_data_end(source->reader);
-	uint64_t end_seq = source->first_seq + copy->records;
-	int r;
+	uint64_t known = reader_records(source->reader);
+	bool more = source->index_size != index_end || source->data_size > data_end;
 
 	report->end = true;
 	if (!source->sealed)
 		return 0;
-	report->end = source->index_size == index_end && source->data_size == data_end;
-	if (source->index_size == index_end && source->data_size <= data_end)
+	report->end =
+		!more && source->data_size == data_end && (known == 0 || known == copy->records);
+	if (known > copy->records)
+		return add_missing(copy, source, known - copy->records, report);
+	if (known > 0 || !more)
 		return 0;
-	if (source->end_seq > 0 && source->end_seq <= end_seq)
-		return 0;
-	report->missing = source->end_seq > 0 ? source->end_seq - end_seq : 0;
-	if (report->missing == 1)
-		return add_gap(copy, FORMAT_CAUSE_DAMAGED, 1);
-	r = add_gap(copy, FORMAT_CAUSE_LOST, report->missing);
-	return r < 0 ? r : add_gap_end(copy);
+	return add_missing(copy, source, room_for_numbers(copy, source), report);
 }
 
-static int write_header(struct copy *copy, const struct salvage_source *source)
+/* When all records are written, and it is known how many they are. */
+static int write_header(const struct copy *copy, const struct salvage_source *source)
 {
 	struct format_header header = {
 		.first_seq = source->first_seq,
 		.created_ns = reader_created_ns(source->reader),
+		.records = copy->records,
 	};
 	uint8_t bytes[FORMAT_HEADER_SIZE];
 
-	copy->time_ns = header.created_ns;
 	format_write_header(bytes, &header);
-	return io_write_all(copy->index_fd, bytes, sizeof(bytes), NULL);
+	return io_pwrite_all(copy->index_fd, bytes, sizeof(bytes), 0);
 }
 
 int salvage_copy(struct salvage_source *source, int index_fd, int data_fd,
@@ -267,7 +289,8 @@ int salvage_copy(struct salvage_source *source, int index_fd, int data_fd,
 	memset(copy, 0, offsetof(struct copy, data));
 	copy->index_fd = index_fd;
 	copy->data_fd = data_fd;
-	r = write_header(copy, source);
+	copy->time_ns = reader_created_ns(source->reader);
+	r = lseek(index_fd, FORMAT_HEADER_SIZE, SEEK_SET) < 0 ? -errno : 0;
 	if (r >= 0)
 		r = copy_records(copy, source, &report);
 	if (r >= 0 && report.whole == 0 && !report.header)
@@ -278,6 +301,8 @@ int salvage_copy(struct salvage_source *source, int index_fd, int data_fd,
 		r = flush_data(copy);
 	if (r >= 0)
 		r = flush_index(copy);
+	if (r >= 0)
+		r = write_header(copy, source);
 	if (r < 0)
 		return r;
 	report.records = copy->records;

@@ -168,6 +168,15 @@ static int take(struct found *found, struct listing_entry *entry)
 	return 0;
 }
 
+/* With which number the segment begins that follows entry `i`; 0: none does. */
+static uint64_t next_segment(const struct listing *listing, size_t i)
+{
+	while (++i < listing->count)
+		if (listing_is_segment(&listing->entries[i]))
+			return listing->entries[i].first_seq;
+	return 0;
+}
+
 int spool_take_over(struct spool *spool)
 {
 	CLEANUP(listing_done) struct listing listing = {0};
@@ -178,8 +187,10 @@ int spool_take_over(struct spool *spool)
 	spool->next_seq = noted;
 	if (r >= 0)
 		r = check_versions(spool->directory.fd, &listing);
-	for (size_t i = 0; r >= 0 && i < listing.count; i++)
+	for (size_t i = 0; r >= 0 && i < listing.count; i++) {
+		found.recovery.end_seq = next_segment(&listing, i);
 		r = take(&found, &listing.entries[i]);
+	}
 	/* Who was killed had not noted the segment that was open. It may be acknowledged, and we be
 	 * killed, before another one is sealed. */
 	if (r >= 0 && spool->next_seq > noted)

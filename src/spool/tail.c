@@ -35,7 +35,7 @@ static void see_own_gap(struct tail *tail, const struct record last[2], uint64_t
 {
 	bool in_a_row = last[0].seq + 1 == last[1].seq && tail->keep > 1;
 
-	tail->lost = tail->entries - tail->keep;
+	tail->lost = MAX(tail->entries, tail->lost) - tail->keep;
 	if (tail->keep == 0)
 		return;
 	if (is_loss(&last[1].entry)) {
@@ -82,6 +82,8 @@ int tail_find(int dir_fd, uint64_t first_seq, struct tail *ret_tail)
 	tail.index_size = source.index_size;
 	tail.data_size = source.data_size;
 	tail.header = reader_has_header(source.reader);
+	tail.created_ns = reader_created_ns(source.reader);
+	tail.lost = reader_records(source.reader); /* it was about to be sealed with so many */
 	r = walk(source.reader, first_seq, &tail);
 	if (r < 0)
 		return r;
@@ -140,8 +142,10 @@ static void keep_cuts(int dir_fd, uint64_t seq, const int fds[2], const struct t
 		keep_cut(dir_fd, seq, fds[1], FORMAT_DATA_CUT_SUFFIX, tail->data_end, data);
 }
 
-/* Without space for it there is no gap, but the start goes on. Returns how many records it is. */
-static uint64_t put_gap(int index_fd, const struct tail *tail)
+/* The gap and its end take two numbers. When the next segment leaves but one, it is a gap of the
+ * other kind, which has no end. Without space for it there is none, but the start goes on. Returns
+ * how many records it is. */
+static uint64_t put_gap(const struct tail_options *options, int index_fd, const struct tail *tail)
 {
 	uint8_t entries[2][FORMAT_ENTRY_SIZE];
 	struct format_entry entry = {
@@ -153,15 +157,35 @@ static uint64_t put_gap(int index_fd, const struct tail *tail)
 		.source = FORMAT_SOURCE_ANY,
 	};
 	off_t at = (off_t)(FORMAT_HEADER_SIZE + tail->keep * FORMAT_ENTRY_SIZE);
+	uint64_t next = options->first_seq + tail->keep, count = ARRAY_SIZE(entries);
 
-	if (tail->lost == 0)
+	if (options->end_seq > 0)
+		count = MIN(count, options->end_seq - MIN(options->end_seq, next));
+	if (tail->lost == 0 || count == 0)
 		return 0;
+	if (count == 1)
+		entry.flags = FORMAT_FLAG_CAUSE(FORMAT_CAUSE_DAMAGED);
 	format_write_entry(entries[0], &entry, 0);
 	entry.kind = FORMAT_GAP_END;
 	entry.flags = 0;
 	entry.length = 0;
 	format_write_entry(entries[1], &entry, 0);
-	return io_pwrite_all(index_fd, entries, sizeof(entries), at) < 0 ? 0 : ARRAY_SIZE(entries);
+	return io_pwrite_all(index_fd, entries, count * FORMAT_ENTRY_SIZE, at) < 0 ? 0 : count;
+}
+
+/* Without it, nobody will know how many records there were. A header that is damaged is made again
+ * by who mends the segment. */
+static void put_header(uint64_t first_seq, int index_fd, const struct tail *tail, uint64_t records)
+{
+	const struct format_header header = {
+		.first_seq = first_seq, .created_ns = tail->created_ns, .records = records};
+	uint8_t bytes[FORMAT_HEADER_SIZE];
+
+	if (!tail->header)
+		return;
+	format_write_header(bytes, &header);
+	if (io_pwrite_all(index_fd, bytes, sizeof(bytes), 0) < 0)
+		return;
 }
 
 static int open_for_cutting(int dir_fd, uint64_t seq, const char *suffix)
@@ -173,19 +197,21 @@ static int open_for_cutting(int dir_fd, uint64_t seq, const char *suffix)
 	return fd < 0 ? -errno : fd;
 }
 
-int tail_cut(int dir_fd, uint64_t first_seq, const struct tail *tail, uint64_t spare)
+int tail_cut(const struct tail_options *options, const struct tail *tail)
 {
+	int dir_fd = options->dir_fd;
+	uint64_t first_seq = options->first_seq, records = tail->keep;
 	CLEANUP_FD int index_fd = open_for_cutting(dir_fd, first_seq, FORMAT_OPEN_SUFFIX);
 	CLEANUP_FD int data_fd = open_for_cutting(dir_fd, first_seq, FORMAT_DATA_SUFFIX);
-	uint64_t records = tail->keep;
 
 	if (index_fd < 0 || data_fd < 0)
 		return MIN(index_fd, data_fd);
-	keep_cuts(dir_fd, first_seq, (int[]){index_fd, data_fd}, tail, spare);
-	records += put_gap(index_fd, tail);
+	keep_cuts(dir_fd, first_seq, (int[]){index_fd, data_fd}, tail, options->spare);
+	records += put_gap(options, index_fd, tail);
 	if (ftruncate(index_fd, (off_t)(FORMAT_HEADER_SIZE + records * FORMAT_ENTRY_SIZE)) < 0)
 		return -errno;
 	if (tail->data_size > tail->data_end && ftruncate(data_fd, (off_t)tail->data_end) < 0)
 		return -errno;
+	put_header(first_seq, index_fd, tail, records);
 	return 0;
 }

@@ -29,6 +29,7 @@ struct writer {
 	struct writer_options options;
 	struct tempfile *data_file, *index_file;
 	struct appender data, index;
+	struct format_header header;
 	struct segment committed, pending; /* pending: with what is not written yet */
 	uint64_t committed_size;	   /* of the data that committed messages take */
 	int broken; /* −errno: the files may hold more than was committed */
@@ -79,10 +80,11 @@ static int open_files(struct writer *writer)
 	if (r >= 0) {
 		writer->data.fd = tempfile_fd(writer->data_file);
 		writer->index.fd = tempfile_fd(writer->index_file);
-		format_write_header(header, &(struct format_header){
-						    .first_seq = writer->options.first_seq,
-						    .created_ns = clock_realtime_ns(),
-					    });
+		writer->header = (struct format_header){
+			.first_seq = writer->options.first_seq,
+			.created_ns = clock_realtime_ns(),
+		};
+		format_write_header(header, &writer->header);
 		r = appender_write(&writer->index, header, sizeof(header), 0);
 	}
 	if (r < 0)
@@ -553,6 +555,18 @@ int writer_open_data(const struct writer *writer, int *ret_fd)
 	return tempfile_reopen(writer->data_file, O_RDONLY, ret_fd);
 }
 
+/* So that it shows when records are missing at the end of the index. Failing that, nobody will know
+ * how many there were. */
+static void note_records(struct writer *writer)
+{
+	uint8_t header[FORMAT_HEADER_SIZE];
+
+	writer->header.records = writer->committed.records;
+	format_write_header(header, &writer->header);
+	if (io_pwrite_all(writer->index.fd, header, sizeof(header), 0) < 0)
+		return;
+}
+
 int writer_seal(struct writer *writer)
 {
 	int r = writer->uncut ? take_back(writer) : writer->broken;
@@ -562,6 +576,7 @@ int writer_seal(struct writer *writer)
 	/* Failing that, a little space stays reserved until the segment is acknowledged. */
 	appender_trim(&writer->data);
 	appender_trim(&writer->index);
+	note_records(writer);
 	if (writer->options.disk_max > 0)
 		measure(writer);
 	if (writer->options.unnamed || writer->options.named_later)

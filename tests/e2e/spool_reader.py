@@ -13,7 +13,7 @@ from crc32c import crc32c
 
 MAGIC = b"\x89WEIR\r\n\x1a"
 VERSION = 2
-HEADER = struct.Struct("<8sHHHBBQQ28sI")
+HEADER = struct.Struct("<8sHHHBBQQQ20sI")
 ENTRY = struct.Struct("<QQQBBHI")
 TEXT, BINARY, CONNECTED, DISCONNECTED, GAP, RECONNECTED, GAP_END = 1, 2, 16, 17, 18, 19, 20
 FLAG_CUT, FLAG_KERNEL_TIME, FLAG_SEQUENCE = 1, 2, 4
@@ -84,7 +84,7 @@ def _check_header(raw, path):
     if len(raw) < HEADER.size:
         raise Damage(f"{path}: the header is cut short")
     (magic, version, header_size, entry_size, separator_length, separator, first_seq, created,
-     zeros, checksum) = HEADER.unpack(raw[:HEADER.size])
+     count, zeros, checksum) = HEADER.unpack(raw[:HEADER.size])
     if magic != MAGIC:
         raise Damage(f"{path}: not an index")
     if checksum != crc32c(raw[:60]):
@@ -93,7 +93,7 @@ def _check_header(raw, path):
         raise Damage(f"{path}: version {version} or its sizes are unknown")
     if (separator_length, separator) != (1, 0x0A) or any(zeros):
         raise Damage(f"{path}: unknown separator, or reserved bytes that are not zero")
-    return first_seq, created
+    return first_seq, created, count
 
 
 def _read_entry(raw, data, seq, path):
@@ -145,7 +145,7 @@ def read_segment(index):
         raw, payloads = read_packed(index)
     else:
         raw, payloads = index.read_bytes(), data_of(index).read_bytes()
-    first_seq, created = _check_header(raw, index)
+    first_seq, created, count = _check_header(raw, index)
     if index.name.split(".")[0] != f"{first_seq:020}":
         raise Damage(f"{index}: the header says that the first record is {first_seq}")
     records = []
@@ -157,6 +157,8 @@ def read_segment(index):
             if sealed:
                 raise
             break
+    if sealed and count not in (0, len(records)):
+        raise Damage(f"{index}: {len(records)} records of {count} are there")
     return Segment(first_seq, created, sealed, records)
 
 

@@ -24,7 +24,7 @@ class Made:
 
 
 def header(first_seq, created_ns=0, version=VERSION):
-    raw = HEADER.pack(MAGIC, version, HEADER.size, ENTRY.size, 1, 0x0a, first_seq, created_ns, b"", 0)
+    raw = HEADER.pack(MAGIC, version, HEADER.size, ENTRY.size, 1, 0x0a, first_seq, created_ns, 0, b"", 0)
     return raw[:60] + struct.pack("<I", crc32c(raw[:60]))
 
 

@@ -239,3 +239,20 @@ def test_a_start_stays_below_the_cap(weir, serve, place, collector, damage, room
     assert result.code == 0, result
     assert collector.payloads() == payloads if damage == "tail" else \
         len(collector.payloads()) == len(payloads) - 1
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_several_segments_that_were_open(weir, serve, spool, collector, lost):
+    """With --sync, a segment gets its name when it is on the disk, and the next one has begun by
+    then. What is lost of the first must not take the numbers of the second."""
+    first, second = indexes(spool)[1:3]
+    data = first.with_suffix(".data")
+    gone = [r.payload for r in read_segment(first).records][-lost:]
+    os.truncate(data, data.read_bytes().index(gone[0]))
+    as_open(first)
+    as_open(second)
+    continued(weir, serve, spool, collector).expect(0, f"the last {lost} record", "lost")
+    assert collector.payloads() == without(*gone)
+    gaps = [r for r in collector.records() if r.kind == GAP]
+    assert [r.value for r in gaps] == [lost]
+    assert endings(spool) == []

@@ -8,7 +8,7 @@ from spool_reader import (BINARY, DISCONNECTED, ENTRY, FLAG_KERNEL_TIME, HEADER,
 
 
 def make_header(first_seq, version=VERSION):
-    raw = HEADER.pack(MAGIC, version, 64, 32, 1, 10, first_seq, 1_700_000_000, bytes(28), 0)
+    raw = HEADER.pack(MAGIC, version, 64, 32, 1, 10, first_seq, 1_700_000_000, 0, bytes(20), 0)
     return raw[:60] + crc32c(raw[:60]).to_bytes(4, "little")
 
 

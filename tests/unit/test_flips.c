@@ -258,14 +258,6 @@ static bool is_lock(const struct file *file)
 	return strcmp(file->name, FORMAT_LOCK_NAME) == 0;
 }
 
-/* A sealed index that ends right behind the last message: only the number of the next segment knows
- * that there was an event, and it need not be there. */
-static bool is_cut_before_the_event(void)
-{
-	return !flipped && strstr(damaged->name, FORMAT_INDEX_SUFFIX) &&
-	       damaged->size == FORMAT_HEADER_SIZE + (RECORDS - 1) * FORMAT_ENTRY_SIZE;
-}
-
 /* Whether somebody would have to be told: a segment that ends early may be one that was cut by a
  * death, as long as no entry is left that nothing belongs to. */
 static bool is_to_be_told(void)
@@ -273,7 +265,7 @@ static bool is_to_be_told(void)
 	bool open = damaged == file_of(ALL - 1, false) || damaged == file_of(ALL - 1, true);
 	const struct file *index = file_of(ALL - 1, false);
 
-	if (is_lock(damaged) || is_cut_before_the_event())
+	if (is_lock(damaged))
 		return false;
 	if (flipped || !open)
 		return true;

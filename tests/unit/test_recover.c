@@ -397,6 +397,8 @@ static void test_no_space_for_cuts_and_copies(void **state)
 	assert_int_equal(told.left, 1);
 	assert_int_equal(told.error, -ENOSPC);
 	assert_int_equal(count_entries(scratch), 2);
+	format_write_header(image.index,
+			    &(struct format_header){.created_ns = CREATED_NS, .records = MESSAGES});
 	expect_file(NAME(FORMAT_INDEX_SUFFIX), image.index, INDEX_SIZE);
 	expect_file(NAME(FORMAT_DATA_SUFFIX), image.data, image.data_size);
 }
