@@ -148,9 +148,9 @@ def test_kill(weir, serve, place, collector, way):
 
 # What a capture of 600 messages syncs at least: three directories, and the files of six segments.
 FAULTS = [f"{function}:{error}:{number}:0" for function, error, numbers in [
-    ("fsync", "EIO", [1, 2, 3]), ("fsync", "EINTR", [3]), ("fsync", "ENOSPC", [2]),
-    ("fdatasync", "EIO", [1, 2, 3, 4, 6, 9]), ("fdatasync", "ENOSPC", [2, 3]),
-    ("fdatasync", "EDQUOT", [5]), ("fdatasync", "EINTR", [1, 2, 7]),
+    ("fsync", "EIO", [1, 3]), ("fsync", "EINTR", [3]), ("fsync", "ENOSPC", [2]),
+    ("fdatasync", "EIO", [1, 3, 4, 9]), ("fdatasync", "ENOSPC", [2]),
+    ("fdatasync", "EDQUOT", [5]), ("fdatasync", "EINTR", [2]),
 ] for number in numbers]
 
 
@@ -228,7 +228,7 @@ def test_every_waits_for_the_disk(library, weir, serve, place):  # noqa: F811
     assert calls.read_text().split().count("fdatasync") >= 2 * 20
 
 
-@pytest.mark.parametrize("way", ["interval=1ms", "seal", "every"])
+@pytest.mark.parametrize("way", ["interval=1ms", "every"])
 @pytest.mark.parametrize("policy", ["drop-oldest", "drop-newest", "block"])
 def test_with_a_cap(weir, serve, place, collector, way, policy):
     """What is not durable is not dropped either, and nobody waits for ever."""
