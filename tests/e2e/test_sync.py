@@ -7,10 +7,12 @@ import subprocess
 import pytest
 
 import frames
+import packed
 from frames import close_code, texts
 from harness import SANITIZED, wait_until
+from packed import Packer
 from servers.hostile import sending, sending_and_waiting
-from spool_reader import payloads_of, read_spool
+from spool_reader import payloads_of
 from terminal import Terminal
 from test_faults import faulty, left_in, library, numbered, source  # noqa: F401 (fixtures)
 
@@ -244,3 +246,16 @@ def test_with_a_cap(weir, serve, place, collector, way, policy):
         kept = payloads_of(spool)
         assert 0 < len(kept) < len(messages) and report["dropped_messages"] == len(messages) - len(kept)
         assert kept[-1] == messages[-1] if policy == "drop-oldest" else kept[0] == messages[0]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["ws", "wss"])
+def test_every_where_much_comes_of_little(weir, serve, place, authority, tls):
+    """What is unpacked, or was decrypted already, goes on when it may, without anything new arriving."""
+    packer = Packer()
+    payloads = [b"%d " % n + b"y" * (n * 997 % 90_000) for n in range(120)] + [b"z" * 3_000_000]
+    options = {"tls": authority.context()} if tls else {}
+    spool = place.root / "spool"
+    report = weir.capture(serve(packed.sending(b"".join(map(packer.text, payloads))), **options).url, "--spool", spool,
+                          "--sync", "every", "--keep", "--status", "json",
+                          *(["--cacert", authority.path] if tls else [])).expect(0).report
+    assert payloads_of(spool) == payloads and durable(report) == totals(payloads)
