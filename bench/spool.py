@@ -1,5 +1,6 @@
 """What the spool itself does, without a network: bench/spool.c, and dd for what the disk can do."""
 
+import dataclasses
 import os
 import subprocess
 import time
@@ -22,6 +23,7 @@ DISK_TITLES = {
     "sync-bytes": "append, `--sync bytes=64MiB`",
 }
 DISK_SIZE = 1024
+CAPTURE_TITLES = {way: f"`weir capture --sync {way}`" for way in ("none", "interval", "every")}
 
 
 def build():
@@ -59,11 +61,23 @@ def dd(volume, directory):
     return runner.Run(0, volume, wall_s, 0, 0, 0)
 
 
-RUNS = len(CPU_TITLES) * len(SIZES) + len(DISK_TITLES)
+RUNS = len(CPU_TITLES) * len(SIZES) + len(DISK_TITLES) + len(CAPTURE_TITLES)
+
+
+def capture(way, volume, directory):
+    """Over the network, as in the other parts: does it wait for the disk?"""
+    weir = tools.TOOLS["weir"]
+
+    def command(url, directory):
+        program, name, *rest = weir.command(url, directory)
+        return [program, name, "--sync", way, *rest]
+
+    size = runner.Size(CAPTURE_TITLES[way], "text", 200)
+    return runner.run_once(dataclasses.replace(weir, command=command), size, volume, directory)
 
 
 def measure(directory, repeat, divisor, progress):
-    """{"cpu": {(mode, size): [of each run]}, "disk": {who: [of each run]}}"""
+    """{"cpu": {(mode, size): [of each run]}, "disk": {who: [of each run]}, "capture": the same}"""
     build()
     volume = VOLUME // divisor
 
@@ -76,9 +90,14 @@ def measure(directory, repeat, divisor, progress):
         progress.show(f"spool: {DISK_TITLES[who]}")
         return dd(volume, directory) if who == "dd" else spool(who, DISK_SIZE, volume, directory)
 
+    def of_capture(way):
+        progress.show(f"spool: {CAPTURE_TITLES[way]}")
+        return capture(way, volume, directory)
+
     cases = [(mode, size) for mode in CPU_TITLES for size in SIZES]
     return {"cpu": runner.alternate(cases, repeat, of_cpu),
-            "disk": runner.alternate(list(DISK_TITLES), repeat, of_disk)}
+            "disk": runner.alternate(list(DISK_TITLES), repeat, of_disk),
+            "capture": runner.alternate(list(CAPTURE_TITLES), repeat, of_capture)}
 
 
 def table(results):
@@ -87,14 +106,16 @@ def table(results):
         rate = report.Rate(runs)
         spread = f"{rate.middle / 1e3:.2f} ({rate.low / 1e3:.2f}–{rate.high / 1e3:.2f})"
         text += f"| {CPU_TITLES[mode]}, {SIZES[size]} | {report.count(rate.messages)} | {spread} |\n"
-    return text + "\n" + disk_table(results["disk"])
+    return text + "\n" + wall_table("durable, messages of 1 KiB", "share of dd", DISK_TITLES, results["disk"]) + \
+        "\n" + wall_table("captured, messages of 200 B", "share of none", CAPTURE_TITLES, results["capture"])
 
 
-def disk_table(results):
+def wall_table(what, share, titles, results):
+    """The first one is what the others are compared with."""
     rates = {who: [run.bytes / 1e6 / run.wall_s for run in runs] for who, runs in results.items()}
-    base = median(rates["dd"])
-    text = "| durable, messages of 1 KiB | wall MB/s (min–max) | share of dd |\n|:--|--:|--:|\n"
-    for who, title in DISK_TITLES.items():
+    base = median(rates[next(iter(titles))])
+    text = f"| {what} | wall MB/s (min–max) | {share} |\n|:--|--:|--:|\n"
+    for who, title in titles.items():
         middle = median(rates[who])
         spread = f"{report.number(min(rates[who]))}–{report.number(max(rates[who]))}"
         text += f"| {title} | {report.number(middle)} ({spread}) | {middle / base:.2f} |\n"
