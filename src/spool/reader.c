@@ -137,6 +137,10 @@ static int begin(const struct reader_files *files, struct input *index, struct i
 	if (!reader->index.data || !reader->data.data)
 		return -ENOMEM;
 	r = check_header(reader);
+	if (r == -EBADMSG && !reader->sealed) { /* its owner may write it just now, to seal it */
+		reader->index.size = 0;
+		r = check_header(reader);
+	}
 	if (r < 0 && !(files->lenient && (r == -EBADMSG || r == -ENOMSG)))
 		return r;
 	*ret_reader = TAKE_PTR(reader);

@@ -105,16 +105,15 @@ static int read_entry(struct input *index, uint64_t number, struct format_entry 
 	return 0;
 }
 
-static int check_header(struct input *index, uint64_t first_seq)
+static int read_header(struct input *index, uint64_t first_seq, struct format_header *ret_header)
 {
 	uint8_t stored[FORMAT_HEADER_SIZE];
-	struct format_header header;
 
 	if (input_read(index, 0, stored, sizeof(stored)) < (ssize_t)sizeof(stored))
 		return -EBADMSG;
-	switch (format_read_header(stored, &header)) {
+	switch (format_read_header(stored, ret_header)) {
 	case 0:
-		return header.first_seq == first_seq ? 0 : -EBADMSG;
+		return ret_header->first_seq == first_seq ? 0 : -EBADMSG;
 	case FORMAT_UNKNOWN:
 		return -EPROTO;
 	default:
@@ -126,6 +125,7 @@ static int check_header(struct input *index, uint64_t first_seq)
 static int look_inside(struct input *index, struct input *data, bool sealed,
 		       struct summary_segment *segment)
 {
+	struct format_header header = {0};
 	struct format_entry first, last;
 	uint64_t index_size, data_size, end;
 	int r;
@@ -134,10 +134,12 @@ static int look_inside(struct input *index, struct input *data, bool sealed,
 		return -EBADMSG;
 	if (!sealed && index_size < FORMAT_HEADER_SIZE)
 		return 0; /* just begun */
-	r = check_header(index, segment->first_seq);
+	r = read_header(index, segment->first_seq, &header);
 	if (r < 0)
 		return r;
 	segment->records = (index_size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
+	if (sealed && header.records > 0 && header.records != segment->records)
+		return -EBADMSG;
 	if (segment->records == 0)
 		return sealed ? -EBADMSG : 0;
 	if (read_entry(index, 0, &first) < 0 || read_entry(index, segment->records - 1, &last) < 0)

@@ -149,6 +149,19 @@ def test_what_is_damaged(weir, spool):
     assert "4 damaged, 1 put aside, 1 foreign" in ls(weir, spool).out.decode().splitlines()[1]
 
 
+def test_a_sealed_index_that_lacks_events_at_its_end(weir, serve, place):
+    """They have no data that could tell of them; the header does."""
+    spool, pace = place.root / "spool", Pace()
+    capture = weir.start_capture(serve(pace).url, "--spool", spool, "--keep")
+    pace.send(texts_of(5))
+    pace.end()
+    capture.wait().expect(0)
+    index, = spool.glob("*.index")
+    assert objects(weir, spool)[1][0]["state"] == "sealed"
+    index.write_bytes(index.read_bytes()[:-32])
+    assert objects(weir, spool)[1][0]["state"] == "damaged"
+
+
 def test_what_is_no_file(weir, spool):
     """Nothing is followed, and nothing is waited for."""
     for path in spool.glob("*"):
