@@ -10,10 +10,12 @@
 #include "base/macro.h"
 #include "spool/format.h"
 #include "spool/reader.h"
+#include "spool/salvage.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <tempfile.h>
 
 #define INPUT_MAX KIB(32)
@@ -179,6 +181,38 @@ static void read_other_ways(bool sealed, size_t index_size, size_t max)
 		read_in_batches(reader, BATCH_MAX, steps);
 }
 
+/* Reads a copy in which nothing may be damaged. */
+static void read_copy(int index_fd, int data_fd, uint64_t records)
+{
+	CLEANUP(reader_free) struct reader *reader = NULL;
+	const struct reader_files files = {
+		.index_fd = index_fd, .data_fd = data_fd, .sealed = true};
+	struct record record;
+
+	if (reader_open_files(&files, &reader) < 0)
+		abort();
+	for (; records > 0; records--)
+		if (reader_next(reader, &record) != 1 || record.loose)
+			abort();
+	if (reader_next(reader, &record) != 0)
+		abort();
+}
+
+static void salvage(bool sealed)
+{
+	CLEANUP(salvage_close) struct salvage_source source = {.sealed = sealed};
+	CLEANUP_FD int index_fd = memfd_create("index", MFD_CLOEXEC);
+	CLEANUP_FD int data_fd = memfd_create("data", MFD_CLOEXEC);
+	struct salvage_report report;
+
+	if (index_fd < 0 || data_fd < 0)
+		abort();
+	if (salvage_open_segment(&source, dir_fd) < 0 ||
+	    salvage_copy(&source, index_fd, data_fd, &report) < 0)
+		return;
+	read_copy(take_fd(&index_fd), take_fd(&data_fd), report.records);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 {
 	static uint8_t index[INPUT_MAX];
@@ -202,5 +236,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	read_all(false, index_size, data_size);
 	read_other_ways(true, index_size, (size_t)input[2] % BATCH_MAX + 1);
 	read_other_ways(false, index_size, (size_t)input[2] % BATCH_MAX + 1);
+	salvage(true);
+	salvage(false);
 	return 0;
 }

@@ -150,7 +150,7 @@ static uint64_t entries_in(const struct salvage_source *source)
 static int save_opened(struct state *state, struct salvage_source *source, const char *name)
 {
 	uint64_t end = source->first_seq + entries_in(source);
-	struct salvage_report report;
+	struct salvage_report report = {0};
 	int r;
 
 	if (overlaps(state, source->first_seq, source->first_seq + 1)) {
@@ -283,7 +283,7 @@ static int try_pair(struct state *state, struct aside *index, struct aside *data
 {
 	CLEANUP(salvage_close)
 	struct salvage_source source = {.first_seq = index->first_seq, .sealed = index->sealed};
-	struct salvage_report report;
+	struct salvage_report report = {0};
 	int r = salvage_open(&source, state->rescue->from_fd, index->name, data->name);
 
 	if (r < 0)

@@ -189,6 +189,23 @@ static bool may_be_more(const struct salvage_source *source)
 	       source->first_seq + reader_passed(source->reader) < source->end_seq;
 }
 
+/* No two records share a payload. Whoever wrote such entries could make a copy as large as he
+ * likes. */
+static bool overlaps(const struct format_entry *entry, uint64_t data_end)
+{
+	return !format_is_event(entry) && entry->offset < data_end;
+}
+
+static void count(struct salvage_report *report, const struct record *record)
+{
+	report->whole++;
+	report->loose += record->loose;
+	if (format_is_event(&record->entry))
+		return;
+	report->messages++;
+	report->bytes += record->entry.length;
+}
+
 static int copy_records(struct copy *copy, struct salvage_source *source,
 			struct salvage_report *report)
 {
@@ -196,19 +213,16 @@ static int copy_records(struct copy *copy, struct salvage_source *source,
 
 	while (may_be_more(source)) {
 		uint64_t passed = reader_passed(source->reader);
+		uint64_t data_end = reader_data_end(source->reader);
 		int r = reader_next(source->reader, &record);
 
 		if (r == 0)
 			return 0;
 		copy->lost = r < 0;
-		if (r > 0) {
-			report->whole++;
-			report->loose += record.loose;
-			report->messages += !format_is_event(&record.entry);
-			report->bytes += format_is_event(&record.entry) ? 0 : record.entry.length;
+		if (r > 0 && !overlaps(&record.entry, data_end)) {
+			count(report, &record);
 			r = add_whole(copy, source->reader, &record);
-		} else if (reader_passed(source->reader) >
-			   passed) { /* damaged, or cannot be read */
+		} else if (reader_passed(source->reader) > passed) { /* or it cannot be read */
 			report->damaged++;
 			r = add_gap(copy, FORMAT_CAUSE_DAMAGED, 1);
 		}
