@@ -332,6 +332,8 @@ int client_resume(struct client *client)
 		return 0;
 	client->paused = client->opening.resting = false;
 	keepalive_rest(&client->keepalive, false);
+	if (client->timer.due_ns > 0 && !client->closing)
+		wait_on(client); /* or it might be over before anything is read */
 	return client_stream_watch(client);
 }
 
