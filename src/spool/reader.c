@@ -428,7 +428,8 @@ int reader_seek(struct reader *reader, uint64_t seq)
 {
 	struct format_entry before;
 	const uint8_t *stored;
-	uint64_t count;
+	uint64_t count, at;
+	ssize_t n;
 	int r = reader_count(reader, &count);
 
 	if (r < 0)
@@ -436,13 +437,16 @@ int reader_seek(struct reader *reader, uint64_t seq)
 	reader->next = seq > reader->first_seq ? MIN(seq - reader->first_seq, ENTRIES_MAX) : 0;
 	reader->data_end = 0;
 	reader->lost = reader->next > 0;
-	if (reader->next > count)
-		reader->damaged = true; /* nothing is known of the end */
-	if (reader->next == 0 || reader->next > count)
+	if (reader->next == 0)
 		return 0;
-	if (window_show(&reader->index, FORMAT_HEADER_SIZE + (reader->next - 1) * FORMAT_ENTRY_SIZE,
-			FORMAT_ENTRY_SIZE, &stored) < FORMAT_ENTRY_SIZE)
-		return -EBADMSG;
+	at = FORMAT_HEADER_SIZE + (reader->next - 1) * FORMAT_ENTRY_SIZE;
+	n = reader->next > count ? 0 : window_show(&reader->index, at, FORMAT_ENTRY_SIZE, &stored);
+	if (n < 0)
+		return (int)n;
+	if (n < FORMAT_ENTRY_SIZE) {
+		reader->damaged = true; /* nothing is known of the end */
+		return 0;
+	}
 	format_read_entry(stored, &before);
 	reader->data_end = before.offset + format_data_size(&before);
 	return 0;
