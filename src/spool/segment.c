@@ -35,6 +35,7 @@ int segment_check(int dir_fd, struct segment *segment)
 				return -EBADMSG;
 			if (!format_is_event(&records[i].entry))
 				segment_count(&counted, &records[i].entry);
+			counted.gapped |= records[i].entry.kind == FORMAT_GAP_END;
 		}
 	if (n < 0)
 		return (int)n;

@@ -329,8 +329,11 @@ int spool_give_up(struct spool *spool)
 	return spool->writer ? writer_give_up(spool->writer) : 0;
 }
 
+/* A message whose end waits is not open, though its writer has not seen that end. */
 int spool_drop_open_message(struct spool *spool)
 {
+	if (!spool_in_message(spool))
+		return 0;
 	if (waiting_in_message(&spool->waiting) && waiting_drop_open_message(&spool->waiting))
 		return 0;
 	return spool->writer ? note_full(spool, writer_drop_open_message(spool->writer)) : 0;

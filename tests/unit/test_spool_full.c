@@ -297,6 +297,144 @@ static void test_split(void **state)
 			 MESSAGES);
 }
 
+#define PART 40
+#define PARTS 300
+
+static size_t many_parts(uint64_t number)
+{
+	return number == 0 ? (size_t)PART * PARTS : 10;
+}
+
+/* The next batch of parts of message 0, which do not stand in a row. */
+static void fill_parts(struct source *source, struct message_batch *batch, uint8_t **to,
+		       size_t most)
+{
+	batch->count = 0;
+	batch->time_ns = MESSAGE_TIME_NS(0);
+	while (source->number == 0 && batch->count < most) {
+		source->free = *to;
+		assert_true(source_put(source, &batch->pieces[batch->count++], to,
+				       *to + PART + (source->at == 0 ? 2 : 0)));
+		*to += 3;
+	}
+}
+
+/* A message waits, and has its end behind the place where there was no room; its beginning is in
+ * the file. It is not open: nothing is dropped when its connection ends. */
+static void test_the_end_of_a_message_waits(void **state)
+{
+	static uint8_t memory[PARTS * (PART + 5)];
+	static struct message_batch batch;
+	CLEANUP(spool_free) struct spool *spool = open_spool(MIB(1), 0);
+	struct source source = {.size_of = many_parts};
+	uint8_t *to = memory;
+
+	(void)state;
+	fill_parts(&source, &batch, &to, 1);
+	assert_int_equal(spool_append(spool, &batch), 0);
+	assert_int_equal(spool_commit(spool), 0);
+	plan.armed = true;
+	plan.calls = plan.failed = 0;
+	plan.from = 1;
+	plan.count = 1000000;
+	plan.part = 0;
+	plan.error = ENOSPC;
+	while (source.number == 0) {
+		fill_parts(&source, &batch, &to, MESSAGE_BATCH_MAX);
+		assert_int_equal(spool_append(spool, &batch), 0);
+	}
+	assert_true(spool_is_full(spool));
+	plan.armed = false;
+	assert_false(spool_in_message(spool));
+	assert_int_equal(spool_drop_open_message(spool), 0);
+	assert_int_equal(spool_retry(spool), 0);
+	assert_int_equal(spool_seal(spool), 0);
+	assert_int_equal(check_directory(spool_dir_fd(spool), many_parts).messages, 1);
+}
+
+static void append_one(struct spool *spool)
+{
+	static uint8_t memory[MEMORY_SIZE];
+	static struct message_batch batch;
+	struct source source = {.size_of = no_sizes};
+
+	source_fill(&source, &batch, memory, sizeof(memory), 1);
+	assert_int_equal(spool_append(spool, &batch), 0);
+	assert_int_equal(spool_commit(spool), 0);
+}
+
+/* How many messages the first record of a segment says were dropped. */
+static uint64_t dropped_before(struct spool *spool, uint64_t seq)
+{
+	CLEANUP(reader_free) struct reader *reader = NULL;
+	struct record record;
+
+	assert_int_equal(spool_seal(spool), 0);
+	assert_int_equal(reader_open(spool_dir_fd(spool), seq, true, &reader), 0);
+	assert_int_equal(reader_next(reader, &record), 1);
+	assert_int_equal(record.entry.kind, FORMAT_GAP);
+	return record.entry.length;
+}
+
+static const struct loss seven = {.messages = 7, .bytes = 70, .first_ns = 1, .last_ns = 2};
+
+/* What was dropped was to go on record when the disk was full: it stands in the next segment then.
+ * When that is dropped as well, it is not forgotten. */
+static void test_a_gap_waits(void **state)
+{
+	struct spool_options options = {.path = scratch, .segment_bytes = MIB(1), .may_drop = true};
+	CLEANUP(spool_free) struct spool *spool = NULL;
+
+	(void)state;
+	assert_int_equal(spool_open(&options, &spool), 0);
+	append_one(spool);
+	spool_note_loss(spool, &seven);
+	assert_int_equal(spool_record_loss(spool), 0);
+	plan.armed = true;
+	plan.calls = plan.failed = 0;
+	plan.from = plan.count = 1;
+	plan.part = 0;
+	plan.error = ENOSPC;
+	assert_int_equal(spool_commit(spool), 0);
+	plan.armed = false;
+	assert_true(spool_is_full(spool));
+	assert_int_equal(spool_seal(spool), 0);
+	assert_int_equal(spool_retry(spool), 0);
+	append_one(spool);
+	assert_int_equal(spool_seal(spool), 0);
+	assert_int_equal(spool_counters(spool).sealed, 2);
+	assert_int_equal(spool_drop_oldest(spool), 1);
+	assert_int_equal(spool_drop_oldest(spool), 1);
+	assert_int_equal(spool_record_loss(spool), 0);
+	append_one(spool);
+	assert_int_equal(dropped_before(spool, 4), 9);
+}
+
+/* The same of a segment of an earlier run that was read through and kept. */
+static void test_a_gap_of_an_earlier_run(void **state)
+{
+	struct spool_options options = {.path = scratch, .segment_bytes = MIB(1), .may_drop = true};
+	CLEANUP(spool_free) struct spool *spool = NULL;
+	struct segment *segment;
+
+	(void)state;
+	assert_int_equal(spool_open(&options, &spool), 0);
+	spool_note_loss(spool, &seven);
+	assert_int_equal(spool_record_loss(spool), 0);
+	append_one(spool);
+	assert_int_equal(spool_seal(spool), 0);
+	spool_free(TAKE_PTR(spool));
+	assert_int_equal(spool_open(&options, &spool), 0);
+	segment = spool_take(spool);
+	assert_non_null(segment);
+	assert_int_equal(spool_check(spool, segment), 0);
+	spool_keep(spool, segment);
+	assert_int_equal(spool_drop_oldest(spool), 1);
+	assert_int_equal(spool_record_loss(spool), 0);
+	append_one(spool);
+	assert_int_equal(dropped_before(spool, 3), 8);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown_scratch)
 
 int main(void)
@@ -304,7 +442,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_small_messages), TEST(test_segments_of_so_many),
 		TEST(test_large_messages), TEST(test_given_up),
-		TEST(test_split),
+		TEST(test_split),	   TEST(test_the_end_of_a_message_waits),
+		TEST(test_a_gap_waits),	   TEST(test_a_gap_of_an_earlier_run),
 	};
 
 	return cmocka_run_group_tests_name("spool_full", tests, NULL, NULL);
