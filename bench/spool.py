@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import subprocess
+import tempfile
 import time
 from statistics import median
 
@@ -23,7 +24,7 @@ DISK_TITLES = {
     "sync-bytes": "append, `--sync bytes=64MiB`",
 }
 DISK_SIZE = 1024
-CAPTURE_TITLES = {way: f"`weir capture --sync {way}`" for way in ("none", "interval", "every")}
+CAPTURE_TITLES = {way: f"`weir capture --keep --sync {way}`" for way in ("none", "interval", "every")}
 
 
 def build():
@@ -65,15 +66,17 @@ RUNS = len(CPU_TITLES) * len(SIZES) + len(DISK_TITLES) + len(CAPTURE_TITLES)
 
 
 def capture(way, volume, directory):
-    """Over the network, as in the other parts: does it wait for the disk?"""
+    """Over the network, as in the other parts: does it wait for the disk? What is captured stays, or
+    it would be deleted before the system has written it anywhere."""
     weir = tools.TOOLS["weir"]
 
     def command(url, directory):
         program, name, *rest = weir.command(url, directory)
-        return [program, name, "--sync", way, *rest]
+        return [program, name, "--sync", way, *rest[:rest.index("--")], "--keep"]
 
     size = runner.Size(CAPTURE_TITLES[way], "text", 200)
-    return runner.run_once(dataclasses.replace(weir, command=command), size, volume, directory)
+    with tempfile.TemporaryDirectory(dir=directory) as place:
+        return runner.run_once(dataclasses.replace(weir, command=command), size, volume, place)
 
 
 def measure(directory, repeat, divisor, progress):
