@@ -202,8 +202,7 @@ static int keep_all(struct delivery *delivery)
 {
 	if (delivery->current)
 		spool_keep(delivery->spool, TAKE_PTR(delivery->current));
-	while ((delivery->current = spool_take(delivery->spool)))
-		spool_keep(delivery->spool, TAKE_PTR(delivery->current));
+	spool_keep_waiting(delivery->spool);
 	return 0;
 }
 

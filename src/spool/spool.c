@@ -204,6 +204,12 @@ int spool_ack(struct spool *spool, struct segment *segment)
 	return 0;
 }
 
+void spool_keep_waiting(struct spool *spool)
+{
+	while (spool->first && spool_leave_packing(spool, spool->first))
+		spool_keep(spool, take_first(spool));
+}
+
 int spool_ack_up_to(struct spool *spool, uint64_t seq)
 {
 	int r = 0;

@@ -159,6 +159,10 @@ bool spool_has_waiting(
 int spool_ack(struct spool *spool, struct segment *segment);
 void spool_keep(struct spool *spool, struct segment *segment);
 
+/* The same with all that wait, as they are; but for one that is being compressed, until that was
+ * cancelled (spool_pack_collect()). */
+void spool_keep_waiting(struct spool *spool);
+
 /* For who reads segments in another way, and takes none: acknowledges those that wait and have no
  * record behind number `seq`. Nothing may be compressed meanwhile. */
 int spool_ack_up_to(struct spool *spool, uint64_t seq);

@@ -149,6 +149,21 @@ def test_a_slow_reader_of_standard_output(weir, serve, place):
     assert names_in(spool) == []
 
 
+def test_a_reader_of_standard_output_that_goes_away(weir, serve, place):
+    """What it has not read stays compressed."""
+    spool = place.root / "spool"
+    process = weir.start_capture(serve(sending_and_waiting(texts(MESSAGES * 4))).url, "--spool",
+                                 spool, *BY_SIZE, *COMPRESS, "--status", "json",
+                                 stdout=subprocess.PIPE)
+    wait_until(lambda: len(packed_in(spool)) >= 10, "the backlog is compressed")
+    first = process.popen.stdout.read(1000)
+    process.popen.stdout.close()
+    report = process.wait().expect(1).report
+    assert len(packed_in(spool)) >= 10 and report["kept"] >= 10
+    there = payloads_of(spool)
+    assert LINES.startswith(first) and there == (MESSAGES * 4)[-len(there):]
+
+
 def test_the_next_run_needs_no_option(weir, serve, place, packed):
     kept = place.directory("kept")
     server = serve(lambda c: (c.upgrade(more=text("new")), c.finish()))
