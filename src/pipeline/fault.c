@@ -389,8 +389,9 @@ void fault_set_storage(struct fault *fault, const struct weir_capture_options *o
 				 path);
 	if (error == -EOVERFLOW)
 		return fault_set(fault, WEIR_STORAGE,
-				 "the sequence numbers of the spool %s are used up, so that "
-				 "nothing more can be captured into it; choose another spool",
+				 "the sequence numbers of the spool %s are used up, by what its "
+				 "file \"lock\" says, so that nothing more can be captured into "
+				 "it; choose another spool, or write one anew with weir salvage",
 				 path);
 	fault_set(fault, WEIR_STORAGE,
 		  "cannot write to the spool %s: %s%s; everything captured before is safe", path,

@@ -12,6 +12,7 @@
 #include "base/macro.h"
 #include "spool/listing.h"
 #include "spool/segment.h"
+#include "spool/spool.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -342,7 +343,8 @@ int rescue_spool(const struct rescue *rescue, struct rescue_totals *ret_totals)
 {
 	CLEANUP(state_done) struct state state = {.rescue = rescue};
 	CLEANUP(listing_done) struct listing listing = {0};
-	uint64_t next_seq = directory_seq_in(rescue->from_fd);
+	uint64_t noted = directory_seq_in(rescue->from_fd);
+	uint64_t next_seq = noted <= SPOOL_SEQ_MAX ? noted : 0; /* no spool gets so far */
 	int r = listing_read(rescue->from_fd, &listing);
 
 	if (r >= 0)

@@ -168,6 +168,13 @@ def test_a_capture_goes_on_in_it(weir, serve, spool, place):
     assert len({r.seq for r in records_of(clean)}) == len(records_of(clean))
 
 
+def test_numbers_that_are_used_up_by_damage(weir, serve, spool, place):
+    (spool / "lock").write_text(f"next {2 ** 64 - 1:020}\n")
+    clean, _ = salvage(weir, spool, place, 0)
+    weir.captured(serve(sending(text("new"))).url, spool=clean)[0].expect(0)
+    assert payloads_of(clean) == [*MESSAGES, b"new"]
+
+
 def test_a_directory_that_is_not_empty(weir, spool, place):
     other = place.directory("other")
     (other / "letter.txt").write_text("dear")
