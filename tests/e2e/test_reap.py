@@ -175,7 +175,8 @@ def test_a_capture_that_runs_and_one_that_was_killed(weir, serve, place):
     pace.end()
     place.may_stay(spool)
     assert reap(weir)[0].startswith(f"kept {spool}: ")
-    weir.capture(serve(sending_and_waiting(b"")).url, "--spool", spool, "--duration", "0.1s", "--", "true").expect(0)
+    url = serve(sending_and_waiting(texts([b"the last one"]))).url
+    weir.capture(url, "--spool", spool, "--messages", "1", "--", "true").expect(0)
     assert reap(weir) == [f"removed {spool}"]
     assert list(place.temp.iterdir()) == []
 
