@@ -205,19 +205,20 @@ static int put_in_place(const struct work *work)
 	return 0;
 }
 
-/* Only when its name is on the disk too, the others may go. What cannot be deleted is for the next
- * start: it counts no more. */
+/* Only when its name is on the disk too, the others may go. What cannot be deleted goes with the
+ * acknowledgement, or by the next start. */
 static void delete_plain(const struct pack_job *job)
 {
 	if (fsync(job->dir_fd) == 0)
 		segment_delete(job->dir_fd, job->first_seq, FORMAT_INDEX_SUFFIX);
 }
 
+/* None, when it is deleted. */
 static uint64_t space(int fd)
 {
 	struct stat status;
 
-	return fstat(fd, &status) < 0 ? 0 : space_of(&status);
+	return fstat(fd, &status) < 0 || status.st_nlink == 0 ? 0 : space_of(&status);
 }
 
 int pack_segment(const struct pack_job *job, uint64_t *ret_disk_bytes)
@@ -237,7 +238,7 @@ int pack_segment(const struct pack_job *job, uint64_t *ret_disk_bytes)
 			segment_delete_file(job->dir_fd, job->first_seq, FORMAT_PACKING_SUFFIX);
 		return r;
 	}
-	*ret_disk_bytes = space(work.out_fd);
 	delete_plain(job);
+	*ret_disk_bytes = space(work.out_fd) + space(work.data_fd) + space(work.index_fd);
 	return 0;
 }

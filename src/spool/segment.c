@@ -66,10 +66,12 @@ int segment_ack(int dir_fd, struct segment *segment)
 {
 	int r = segment->has_cuts ? segment_delete_cuts(dir_fd, segment->first_seq) : 0;
 
+	/* Of one that was compressed, these may be left; without the other they would count again.
+	 */
+	if (r >= 0 && (segment->packed || !segment->data_file))
+		r = segment_delete(dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
 	if (r >= 0 && segment->packed)
 		r = segment_delete_file(dir_fd, segment->first_seq, FORMAT_PACKED_SUFFIX);
-	else if (r >= 0 && !segment->data_file)
-		r = segment_delete(dir_fd, segment->first_seq, FORMAT_INDEX_SUFFIX);
 	if (!io_is_full(r))
 		segment_free(segment);
 	return r;

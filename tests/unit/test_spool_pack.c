@@ -1,13 +1,15 @@
 /* Which segments a spool compresses, and when they come out again: a random sequence of what can
  * happen to them, against a list of what should be there. WEIR_TEST_SEED replays one.
- * --wrap: none. */
+ * --wrap: fsync. */
 #include "test_spool_support.h"
 
 #include "spool/codec.h"
 #include "spool/space.h"
 #include "spool/spool.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <tempfile.h>
 #include <time.h>
 
@@ -15,6 +17,19 @@
 #define SEGMENT_BYTES KIB(80)
 #define WAIT_MS 10000
 #define SEALED_MAX 400
+
+static atomic_bool fsync_fails;
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_fsync(int fd)
+{
+	if (!fsync_fails)
+		return __real_fsync(fd);
+	errno = EIO;
+	return -1;
+}
 
 /* Each compressed file is synced, which is nobody's concern here: in memory, it costs nothing. */
 static int setup_memory(void **state)
@@ -191,6 +206,26 @@ static void test_all_that_stays_is_compressed(void **state)
 	check_space(spool);
 }
 
+/* Where it is not sure that the compressed file will be found, the others stay. They count, and go
+ * with it. */
+static void test_the_plain_files_stay(void **state)
+{
+	SPOOL *spool = open_packing(true);
+	uint64_t number = 0;
+
+	(void)state;
+	fsync_fails = true;
+	append_segment(spool, &number);
+	wait_until_idle(spool);
+	fsync_fails = false;
+	assert_int_equal(count_of(FORMAT_PACKED_SUFFIX), 1);
+	assert_int_equal(count_of(FORMAT_DATA_SUFFIX), 1);
+	check_space(spool);
+	assert_int_equal(spool_ack(spool, take(spool)), 0);
+	check_space(spool);
+	assert_int_equal(count_entries(scratch), 1);
+}
+
 /* One that is kept loses its view, and stays as it is on the disk. */
 static void test_a_segment_that_is_kept(void **state)
 {
@@ -358,6 +393,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST_IN_MEMORY(test_what_waits_is_compressed),
 		TEST_IN_MEMORY(test_all_that_stays_is_compressed),
+		TEST_IN_MEMORY(test_the_plain_files_stay),
 		TEST_IN_MEMORY(test_a_segment_that_is_kept),
 		TEST_IN_MEMORY(test_the_next_run),
 		TEST_IN_MEMORY(test_under_a_cap),
