@@ -74,21 +74,25 @@ static uint64_t free_now(struct spool *spool)
 	return free_left(spool);
 }
 
+/* What is held under the cap, or kept free for compressed segments. */
+static uint64_t taken(const struct spool *spool)
+{
+	return spool_held(spool) + spool->other_bytes + spool_pack_reserve(spool);
+}
+
 uint64_t spool_spare(const struct spool *spool)
 {
-	uint64_t held = spool_held(spool) + spool->other_bytes;
 	uint64_t max = spool->options.disk_max, spare = UINT64_MAX;
 
 	if (max > 0)
-		spare = held < max ? (max - held) / 2 : 0;
+		spare = (max - MIN(max, taken(spool))) / 2;
 	return spool->options.min_free > 0 ? MIN(spare, free_left(spool) / 4) : spare;
 }
 
 /* What may be used under the cap, and of the disk. */
 static uint64_t below_cap(const struct spool *spool, uint64_t reserved)
 {
-	uint64_t used = spool_held(spool) + spool->other_bytes + spool_pack_reserve(spool) +
-			reserved + OTHER_COST;
+	uint64_t used = taken(spool) + reserved + OTHER_COST;
 	uint64_t max = spool->options.disk_max;
 
 	if (max == 0)
@@ -114,8 +118,9 @@ bool spool_has_room_for_event(const struct spool *spool, enum format_kind kind)
 
 	if (max == 0)
 		return true;
-	promised = spool->sealed_bytes + spool->other_bytes + SEGMENT_COST +
-		   (is_gap ? 0 : GAPS_COST) + (spool->writer ? writer_promised(spool->writer) : 0);
+	promised = taken(spool) + SEGMENT_COST + (is_gap ? 0 : GAPS_COST);
+	if (spool->writer)
+		promised += writer_promised(spool->writer) - writer_held(spool->writer);
 	return promised <= max;
 }
 

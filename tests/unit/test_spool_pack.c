@@ -5,7 +5,7 @@
 
 #include "spool/codec.h"
 #include "spool/space.h"
-#include "spool/spool.h"
+#include "spool/spool_state.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -290,6 +290,26 @@ static void test_under_a_cap(void **state)
 	assert_true(spool_counters(spool).peak_bytes <= SPOOL_DISK_MAX_MIN);
 }
 
+/* What is for compressing stays free of events, and of what is reserved ahead. */
+static void test_events_under_a_cap(void **state)
+{
+	const struct spool_event event = {.kind = FORMAT_CONNECTED};
+	SPOOL *spool = open_spool(
+		&(struct spool_options){.pack_level = 1, .disk_max = SPOOL_DISK_MAX_MIN});
+	uint64_t most = SPOOL_DISK_MAX_MIN - spool_pack_reserve(spool);
+
+	(void)state;
+	assert_true(spool_spare(spool) <= most / 2);
+	for (uint64_t i = 0; spool_counters(spool).lost_events == 0; i++) {
+		assert_true(i < SPOOL_DISK_MAX_MIN / FORMAT_ENTRY_SIZE);
+		assert_int_equal(spool_add_event(spool, &event), 0);
+		if (i % 1000 == 0)
+			assert_int_equal(spool_commit(spool), 0);
+	}
+	assert_int_equal(spool_commit(spool), 0);
+	assert_in_range(spool_counters(spool).held_bytes, most / 10 * 9, most);
+}
+
 /* The oldest one is dropped, whatever is being done to it. */
 static void test_dropping(void **state)
 {
@@ -397,6 +417,7 @@ int main(void)
 		TEST_IN_MEMORY(test_a_segment_that_is_kept),
 		TEST_IN_MEMORY(test_the_next_run),
 		TEST_IN_MEMORY(test_under_a_cap),
+		TEST_IN_MEMORY(test_events_under_a_cap),
 		TEST_IN_MEMORY(test_dropping),
 		TEST_IN_MEMORY(test_at_random),
 	};
