@@ -34,15 +34,6 @@ void drop_forget(struct weir_capture *capture, uint16_t lane)
 		capture->drop_lanes[lane] = (struct drop_lane){0};
 }
 
-/* The message that has begun is not to be captured after all. */
-static int abandon(struct weir_capture *capture, uint16_t lane)
-{
-	if (!capture->intake)
-		return spool_drop_open_message(capture->spool);
-	intake_drop(capture->intake, lane);
-	return 0;
-}
-
 /* The message is dropped as a whole. */
 static void note(struct weir_capture *capture, const struct message_batch *batch, uint64_t bytes)
 {
@@ -69,7 +60,7 @@ static int drop_piece(struct weir_capture *capture, const struct message_batch *
 		lane->bytes = 0;
 	} else if (capture->dropping && !lane->dropping) {
 		lane->dropping = true;
-		r = abandon(capture, batch->lane);
+		r = inflow_drop_open_message(capture, batch->lane);
 	}
 	lane->bytes += piece->size;
 	if (r >= 0 && lane->dropping && piece->last)

@@ -80,6 +80,17 @@ static int add_gap(void *data, const struct message_batch *batch, uint64_t missi
 	return r < 0 ? events_fail_storage(capture, r) : 0;
 }
 
+int inflow_drop_open_message(struct weir_capture *capture, uint16_t lane)
+{
+	if (capture->intake) {
+		intake_drop(capture->intake, lane);
+		return 0;
+	}
+	capture->seen_bytes -= capture->open_bytes;
+	capture->open_bytes = 0;
+	return spool_drop_open_message(capture->spool);
+}
+
 static int take(struct weir_capture *capture, struct message_batch *batch)
 {
 	int r = drop_from(capture, batch);

@@ -78,13 +78,7 @@ static int drop_open_message(struct weir_capture *capture, const struct source_p
 	if (cut)
 		capture->stats.cut_bytes += end->cut_bytes;
 	drop_forget(capture, place->lane);
-	if (!capture->intake) {
-		capture->seen_bytes -= capture->open_bytes;
-		capture->open_bytes = 0;
-		return spool_drop_open_message(capture->spool);
-	}
-	intake_drop(capture->intake, place->lane);
-	return 0;
+	return inflow_drop_open_message(capture, place->lane);
 }
 
 /* Puts the end of a connection on record. */

@@ -70,6 +70,9 @@ int inflow_resume(struct weir_capture *capture);
 /* Writes what was taken, and does what follows from that; its data is the capture. */
 int inflow_flush(void *data);
 
+/* What came of the message that the lane is in the middle of is not to be captured, nor counted. */
+int inflow_drop_open_message(struct weir_capture *capture, uint16_t lane);
+
 /* Adds what the sources counted. */
 void inflow_count(const struct weir_capture *capture, struct weir_stats *stats);
 

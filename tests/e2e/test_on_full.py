@@ -130,6 +130,25 @@ def test_large_messages_are_dropped_as_a_whole(weir, serve, place, urls):
     server.join()
 
 
+def test_what_was_dropped_is_not_of_the_limit(weir, serve, place):
+    """--bytes counts what is captured: not the beginning of a message that is dropped then."""
+    size = 1_500_000
+
+    def script(connection):
+        connection.upgrade()
+        for n in range(5):
+            connection.send(frames.binary(b"%d" % n + b"x" * (size - 1)))
+        connection.finish()
+
+    server = serve(script)
+    result = weir.capture(server.url, "--spool", place.root / "spool", "--keep", "--disk-max", CAP,
+                          "--on-full", "drop-newest", "--bytes", 5 * size // 2, "--status",
+                          "json").expect(0)
+    kept, _ = check_account(result.report, place.root / "spool", 5, size)
+    assert len(kept) == 2 and result.report["end"] == "closed"
+    server.join()
+
+
 def test_what_an_earlier_run_left_is_counted_when_it_goes(weir, serve, place):
     spool = place.root / "spool"
     old = [message(n) for n in range(8000)]
