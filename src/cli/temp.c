@@ -172,28 +172,41 @@ static int run_with(char *const *command, const char *path)
 	return WIFSIGNALED(status) ? EXIT_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* The exit code, when the command ended with `code` and `path` could be deleted, or not (−errno).
+ * What is left is told in any case. */
+static int end(int code, const char *path, int deleted)
+{
+	if (deleted >= 0)
+		return code;
+	say_error("cannot delete %s: %s; delete it by hand", path ? path : "what was made",
+		  strerror(-deleted));
+	return code != 0 ? code : WEIR_STORAGE;
+}
+
 static int run_in_directory(struct temp_run *run)
 {
 	TEMPFILE_DIRECTORY_AUTO struct tempfile_directory *directory = NULL;
+	CLEANUP_FREE char *path = NULL;
 	int code, r = tempfile_directory_open_with(&directory, &run->options);
 
 	if (r < 0)
 		return fail("make a temporary directory", run->options.dir, r);
+	path = strdup(tempfile_directory_path(directory));
 	code = run_with(run->command, tempfile_directory_path(directory));
-	r = tempfile_directory_close(&directory);
-	return r < 0 && code == 0 ? fail("delete the temporary directory", NULL, r) : code;
+	return end(code, path, tempfile_directory_close(&directory));
 }
 
 static int run_with_file(struct temp_run *run)
 {
 	TEMPFILE_AUTO struct tempfile *file = NULL;
+	CLEANUP_FREE char *path = NULL;
 	int code, r = tempfile_open_with(&file, &run->options);
 
 	if (r < 0)
 		return fail("make a temporary file", run->options.dir, r);
+	path = strdup(tempfile_path(file));
 	code = run_with(run->command, tempfile_path(file));
-	r = tempfile_close(&file);
-	return r < 0 && code == 0 ? fail("delete the temporary file", NULL, r) : code;
+	return end(code, path, tempfile_close(&file));
 }
 
 static int run_command(struct temp_run *run)

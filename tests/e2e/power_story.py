@@ -238,7 +238,7 @@ class Examiner:
         spool, count = root / "spool", collections.Counter(images=1, required=len(required))
         count["images with nothing to find"] += not required
         if spool.is_dir():
-            self.look(spool, required, count)
+            self.look(spool, required, position, count)
         handed, dice = directory / "handed", Dice(position)
         handed.mkdir()
         if dice.once_in(3):
@@ -265,7 +265,14 @@ class Examiner:
             [self.programs.weir, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
             timeout=LIMIT, check=False, env={**self.programs.environment, **(environment or {})})
 
-    def look(self, spool, required, count):
+    def describe(self, spool, position):
+        """For whoever has to find out what went wrong."""
+        names = sorted((path.name, path.stat().st_size) for path in spool.iterdir())
+        claims = [claim for claim in self.facts.claims if claim[0] <= position][-2:]
+        signed = [(at, places[:1], places[-1:]) for at, places, _ in self.facts.signed]
+        return f"position {position}; last claims {claims}; signed {signed[-6:]}; files {names}"
+
+    def look(self, spool, required, position, count):
         """weir cat, before anything is repaired."""
         done = self.run("cat", spool)
         assert done.returncode in (0, 5), done.stderr.decode()
@@ -273,7 +280,8 @@ class Examiner:
         assert places == sorted(set(places)), "weir cat: not in order"
         missing = required - set(places)
         assert not missing, f"weir cat: {len(missing)} of {len(required)} durable messages are not" \
-                            f" there: {sorted(missing)[:5]}\n{done.stderr.decode()}"
+                            f" there: {sorted(missing)[:5]}\n{done.stderr.decode()}" \
+                            f"{self.describe(spool, position)}"
         count["cat found damage"] += done.returncode == 5
 
     def copies(self, handed):
