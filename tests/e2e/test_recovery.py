@@ -256,3 +256,20 @@ def test_several_segments_that_were_open(weir, serve, spool, collector, lost):
     gaps = [r for r in collector.records() if r.kind == GAP]
     assert [r.value for r in gaps] == [lost]
     assert endings(spool) == []
+
+
+def test_a_compressed_segment_is_mended_into_a_plain_one(weir, serve, place, collector):
+    """A damaged frame loses the records that have a byte in it, and no others."""
+    if "--compress" not in weir.run("capture", "--help").out.decode():
+        pytest.skip("weir is built without zstd")
+    spool = place.root / "spool"
+    payloads = [b"%05d " % n + b"%x" % (n * 7919 ** 9) * 20 for n in range(4000)]
+    weir.captured(serve(sending(texts(payloads))).url, "--compress", "zstd", spool=spool)[0].expect(0)
+    packed, = spool.glob("*.data.zst")
+    flip(packed, packed.stat().st_size // 3)
+    result = continued(weir, serve, spool, collector).expect(0, "records of segment")
+    found = collector.payloads()[:-1]
+    assert set(found) < set(payloads) and found == sorted(found), result
+    lost = sum(r.value for r in collector.records() if r.kind == GAP)
+    assert lost == len(payloads) - len(found) < len(payloads) / 2
+    assert endings(spool) == [".data.zst.aside1"]
