@@ -29,6 +29,7 @@ class FileSystem:
     name: str
     mebibytes: int
     make: tuple = ()
+    look: tuple = ()  # changes nothing, and fails for one that is damaged
     options: str = "loop"
     varieties: tuple = ("discard",)  # more options, some of the time
 
@@ -37,15 +38,19 @@ class FileSystem:
         more = dice.choice([*self.varieties, *("" for _ in self.varieties)])
         return replace(self, options=f"{self.options},{more}" if more else self.options)
 
+    def is_damaged(self, image):
+        return subprocess.run([*self.look, image], capture_output=True, check=False,
+                              stdin=subprocess.DEVNULL, timeout=LIMIT_S).returncode != 0
+
     @property
     def maker(self):
         return f"mkfs.{self.name}"
 
 
 FILE_SYSTEMS = {fs.name: fs for fs in [
-    FileSystem("ext4", 64, ("-q",), varieties=("discard", "data=writeback", "nodelalloc")),
-    FileSystem("xfs", 320, ("-q",), "loop,nouuid"),
-    FileSystem("btrfs", 256, ("-q",)),
+    FileSystem("ext4", 64, ("-q",), ("e2fsck", "-fn"), varieties=("discard", "data=writeback", "nodelalloc")),
+    FileSystem("xfs", 320, ("-q",), ("xfs_repair", "-n"), "loop,nouuid"),
+    FileSystem("btrfs", 256, ("-q",), ("btrfs", "check")),
 ]}
 
 
@@ -278,12 +283,17 @@ def explore_share(disk, cuts, dice, directory, examine):
         except Unavailable:
             refused += 1  # the file system's own affair
             continue
+        failure = None
         try:
             results.append(examine(root, disk.entries_end(cut), directory))
-        except AssertionError as failure:
+        except (AssertionError, OSError) as caught:
+            failure = caught
+        mounted.__exit__()
+        if failure and disk.fs.is_damaged(image):
+            refused += 1  # it has lost a part of itself, though it could be mounted
+            shutil.rmtree(directory / "handed", ignore_errors=True)
+        elif failure:
             raise AssertionError(f"image cut at {cut}, seed {seed}: {failure}") from failure
-        finally:
-            mounted.__exit__()
     return results, refused
 
 
