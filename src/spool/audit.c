@@ -87,11 +87,12 @@ static bool goes_on(const struct walk *walk, uint64_t batches)
 	       audit->progress(audit->data, walk->totals);
 }
 
-/* An entry that cannot be read. An error when nothing can. */
+/* An entry that cannot be read. An error when nothing can. What a sealed reader says of the end is
+ * for look_at_end(). */
 static int see_damage(struct walk *walk, uint64_t seq, int error)
 {
 	if (reader_seq(walk->source.reader) == seq)
-		return error;
+		return error == -EBADMSG ? 0 : error;
 	if (walk->run_count++ == 0)
 		walk->run = seq;
 	walk->totals->damaged_records++;
@@ -108,7 +109,7 @@ static int read_records(struct walk *walk)
 		ssize_t n = reader_next_batch(reader, records, BATCH);
 		int r = n < 0 ? see_damage(walk, seq, (int)n) : 0;
 
-		if (r < 0 || n == 0)
+		if (r < 0 || n == 0 || reader_seq(reader) == seq)
 			return r;
 		for (ssize_t i = 0; i < n; i++)
 			see(walk, &records[i]);

@@ -216,7 +216,8 @@ static int copy_records(struct copy *copy, struct salvage_source *source,
 		uint64_t data_end = reader_data_end(source->reader);
 		int r = reader_next(source->reader, &record);
 
-		if (r == 0)
+		/* The second is what a sealed reader says of an end that is damaged. */
+		if (r == 0 || (r == -EBADMSG && reader_passed(source->reader) == passed))
 			return 0;
 		copy->lost = r < 0;
 		if (r > 0 && !overlaps(&record.entry, data_end)) {

@@ -3,6 +3,7 @@
  * --wrap: none. */
 #include "test_spool_support.h"
 
+#include "spool/audit.h"
 #include "spool/codec.h"
 #include "spool/listing.h"
 #include "spool/pack.h"
@@ -373,6 +374,53 @@ static void test_every_step(void **state)
 	}
 }
 
+/* The entry of the last message is missing, and nothing but the data says so. */
+static void cut_index(int dir_fd)
+{
+	CLEANUP_FREE uint8_t *index = NULL;
+	size_t size;
+
+	index = get_segment_file(dir_fd, 0, FORMAT_INDEX_SUFFIX, &size);
+	format_write_header(index, &(struct format_header){.first_seq = 0});
+	put_segment_file(dir_fd, 0, FORMAT_INDEX_SUFFIX, index, size - FORMAT_ENTRY_SIZE);
+}
+
+static void expect_data_end(void *data, const struct audit_finding *finding)
+{
+	int *count = data;
+
+	assert_int_equal(finding->kind, AUDIT_DATA_END);
+	++*count;
+}
+
+/* Its records are whole, whatever its end is. */
+static void test_an_index_that_was_cut_before(void **state)
+{
+	CLEANUP_FD int dir_fd = open_dir(scratch);
+	const struct recovery recovery = {.dir_fd = dir_fd, .spare = UINT64_MAX};
+	CLEANUP(reader_free) struct reader *reader = NULL;
+	int whole = 0, gaps = 0, findings = 0;
+	const struct audit audit = {.dir_fd = dir_fd, .tell = expect_data_end, .data = &findings};
+	struct audit_totals totals;
+	struct record record;
+
+	(void)state;
+	make_segment(MESSAGES);
+	cut_index(dir_fd);
+	pack(dir_fd);
+	assert_int_equal(audit_spool(&audit, &totals), 0);
+	assert_int_equal(totals.messages, MESSAGES - 1);
+	assert_int_equal(findings, 1);
+	assert_int_equal(recover_mend(&recovery, 0, MESSAGES), 0);
+	assert_int_equal(reader_open(dir_fd, 0, true, &reader), 0);
+	while (reader_next(reader, &record) > 0) {
+		whole += !format_is_event(&record.entry);
+		gaps += record.entry.kind == FORMAT_GAP;
+	}
+	assert_int_equal(whole, MESSAGES - 1);
+	assert_int_equal(gaps, 1);
+}
+
 static void test_a_lone_file_that_was_never_finished(void **state)
 {
 	CLEANUP_FD int dir_fd = open_dir(scratch);
@@ -400,6 +448,7 @@ int main(void)
 		TEST_IN_MEMORY(test_files_that_are_cut),
 		TEST_IN_MEMORY(test_a_view_of_what_is_damaged),
 		TEST_IN_MEMORY(test_every_step),
+		TEST_IN_MEMORY(test_an_index_that_was_cut_before),
 		TEST_IN_MEMORY(test_a_lone_file_that_was_never_finished),
 	};
 
