@@ -44,12 +44,20 @@ static int delete_drafts(int dir_fd, uint64_t seq)
 	return r < 0 ? r : segment_delete_file(dir_fd, seq, FORMAT_DATA_NEW_SUFFIX);
 }
 
+/* 1: it is decided that the clean files are the segment. 0: it was not, and they are deleted. */
+static int settle(int dir_fd, uint64_t seq)
+{
+	int r = listing_has(dir_fd, seq, FORMAT_INDEX_NEW_SUFFIX);
+
+	return r != 0 ? r : delete_drafts(dir_fd, seq);
+}
+
 int mend_finish(int dir_fd, uint64_t first_seq)
 {
-	int r = listing_has(dir_fd, first_seq, FORMAT_INDEX_NEW_SUFFIX);
+	int r = settle(dir_fd, first_seq);
 
 	if (r <= 0)
-		return r < 0 ? r : delete_drafts(dir_fd, first_seq);
+		return r;
 	r = listing_has(dir_fd, first_seq, FORMAT_DATA_NEW_SUFFIX);
 	if (r > 0) {
 		r = aside_put(dir_fd, first_seq, FORMAT_INDEX_SUFFIX);
@@ -110,7 +118,8 @@ int mend_segment(const struct mend_options *options, struct salvage_report *ret_
 		.end_seq = options->end_seq,
 		.sealed = true,
 	};
-	int r = delete_drafts(options->dir_fd, options->first_seq);
+	/* An earlier attempt may have failed behind its decision. */
+	int r = mend_finish(options->dir_fd, options->first_seq);
 
 	if (r >= 0)
 		r = salvage_open_segment(&source, options->dir_fd);
@@ -118,11 +127,10 @@ int mend_segment(const struct mend_options *options, struct salvage_report *ret_
 		r = -ENOSPC;
 	if (r >= 0)
 		r = write_clean(options, &source, &report);
-	if (r >= 0 && salvage_found_damage(&report)) {
+	if (r >= 0 && salvage_found_damage(&report))
 		r = mend_finish(options->dir_fd, options->first_seq);
-	} else {
-		delete_drafts(options->dir_fd, options->first_seq);
-	}
+	else
+		settle(options->dir_fd, options->first_seq);
 	if (r >= 0)
 		*ret_report = report;
 	return r;

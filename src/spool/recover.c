@@ -24,8 +24,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* In the order in which they are put aside: an index that is left alone is deleted. */
 static const char *const own_suffixes[] = {
-	FORMAT_DATA_SUFFIX,	 FORMAT_INDEX_SUFFIX,	  FORMAT_OPEN_SUFFIX,
+	FORMAT_INDEX_SUFFIX,	 FORMAT_OPEN_SUFFIX,	  FORMAT_DATA_SUFFIX,
 	FORMAT_DATA_CUT_SUFFIX,	 FORMAT_INDEX_CUT_SUFFIX, FORMAT_DATA_NEW_SUFFIX,
 	FORMAT_INDEX_NEW_SUFFIX, FORMAT_DRAFT_SUFFIX,	  FORMAT_PACKED_SUFFIX,
 	FORMAT_PACKING_SUFFIX,

@@ -1,7 +1,7 @@
 /* What a crash can leave: an index and a data file that are torn or damaged at any byte, each
  * without the other. Everything that is whole stays with its number, what is lost is on record, and
  * nothing is deleted that somebody might miss.
- * --wrap: none. */
+ * --wrap: fsync. */
 #include "test_spool_support.h"
 
 #include "base/crc32c.h"
@@ -10,6 +10,18 @@
 #define MESSAGES 6
 #define INDEX_SIZE (FORMAT_HEADER_SIZE + MESSAGES * FORMAT_ENTRY_SIZE)
 #define CREATED_NS 5
+
+static bool sync_fails;
+
+int __wrap_fsync(int fd);
+int __real_fsync(int fd);
+
+int __wrap_fsync(int fd)
+{
+	if (sync_fails)
+		errno = EIO;
+	return sync_fails ? -1 : __real_fsync(fd);
+}
 
 static size_t few_sizes(uint64_t number)
 {
@@ -533,6 +545,58 @@ static void test_what_is_no_regular_file(void **state)
 		}
 }
 
+/* Nobody can make anything of data whose index is gone: so the index is not what is left alone, and
+ * deleted by the next start, when a start dies or fails in between. Here no name is free for it. */
+static void test_an_index_is_put_aside_before_its_data(void **state)
+{
+	const struct recovery recovery = {.dir_fd = dir_fd, .spare = UINT64_MAX, .tell = note};
+	struct listing_entry entry = {.data = true, .sealed = true};
+	char name[64];
+
+	(void)state;
+	for (int i = 1; i <= 1000; i++) {
+		snprintf(name, sizeof(name), NAME(FORMAT_INDEX_SUFFIX) ".aside%d", i);
+		put_file(dir_fd, name, "", 0);
+	}
+	put_segment_file(dir_fd, 0, FORMAT_INDEX_SUFFIX, image.index, INDEX_SIZE);
+	put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, image.data, image.data_size);
+	assert_int_equal(recover_put_aside(&recovery, &entry), -EEXIST);
+	assert_int_equal(size_of_suffix(FORMAT_INDEX_SUFFIX), INDEX_SIZE);
+	assert_int_equal(size_of_suffix(FORMAT_DATA_SUFFIX), image.data_size);
+}
+
+/* A segment that is half mended is finished first, whatever becomes of the next attempt. */
+static void test_a_copy_that_was_decided_for_is_not_deleted(void **state)
+{
+	const struct recovery recovery = {.dir_fd = dir_fd, .tell = note};
+
+	(void)state;
+	put_segment_file(dir_fd, 0, FORMAT_INDEX_SUFFIX, image.index, INDEX_SIZE);
+	put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, "damaged", 7);
+	put_segment_file(dir_fd, 0, FORMAT_INDEX_NEW_SUFFIX, image.index, INDEX_SIZE);
+	put_segment_file(dir_fd, 0, FORMAT_DATA_NEW_SUFFIX, image.data, image.data_size);
+	recover_mend(&recovery, 0, MESSAGES); /* there is no space for another copy */
+	assert_true(recovers());
+	expect_segment(MESSAGES, ~0u, 0);
+	expect_file(ASIDE(FORMAT_DATA_SUFFIX), (const uint8_t *)"damaged", 7);
+}
+
+static void test_a_decision_that_cannot_be_synced(void **state)
+{
+	const struct recovery recovery = {.dir_fd = dir_fd, .spare = UINT64_MAX, .tell = note};
+
+	(void)state;
+	put_segment_file(dir_fd, 0, FORMAT_INDEX_SUFFIX, image.index, INDEX_SIZE);
+	image.data[0] ^= 1;
+	put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, image.data, image.data_size);
+	image.data[0] ^= 1;
+	sync_fails = true;
+	assert_int_equal(recover_mend(&recovery, 0, MESSAGES), -EIO);
+	sync_fails = false;
+	assert_true(recovers());
+	expect_segment(MESSAGES, ~1u, 0);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -558,6 +622,9 @@ int main(void)
 		TEST(test_data_put_aside_before_is_not_lost),
 		TEST(test_an_empty_data_file_is_deleted),
 		TEST(test_what_is_no_regular_file),
+		TEST(test_an_index_is_put_aside_before_its_data),
+		TEST(test_a_copy_that_was_decided_for_is_not_deleted),
+		TEST(test_a_decision_that_cannot_be_synced),
 	};
 
 	return cmocka_run_group_tests_name("recover", tests, NULL, NULL);
