@@ -70,14 +70,35 @@ static int open_lock(int dir_fd)
 	return S_ISREG(status.st_mode) ? take_fd(&fd) : -EMEDIUMTYPE;
 }
 
+bool directory_has_lock(int dir_fd, int lock_fd)
+{
+	struct stat held, named;
+
+	return fstat(lock_fd, &held) == 0 &&
+	       fstatat(dir_fd, FORMAT_LOCK_NAME, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       held.st_ino == named.st_ino && held.st_dev == named.st_dev;
+}
+
+static int open_and_lock(struct spool_directory *directory)
+{
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		int r;
+
+		close_fdp(&directory->lock_fd);
+		directory->lock_fd = open_lock(directory->fd);
+		if (directory->lock_fd < 0)
+			return directory->lock_fd;
+		r = take_lock(directory->lock_fd);
+		if (r < 0 || directory_has_lock(directory->fd, directory->lock_fd))
+			return r;
+	}
+	return -EWOULDBLOCK;
+}
+
 static int lock(struct spool_directory *directory)
 {
-	int r;
+	int r = open_and_lock(directory);
 
-	directory->lock_fd = open_lock(directory->fd);
-	if (directory->lock_fd < 0)
-		return directory->lock_fd;
-	r = take_lock(directory->lock_fd);
 	if (r < 0)
 		return r;
 	/* Only for others: without space for it, the spool is ours all the same. */
@@ -94,14 +115,13 @@ static ssize_t read_lock(int dir_fd, char text[NOTE_SIZE])
 	return fd < 0 ? -errno : io_pread_all(fd, text, NOTE_SIZE - 1, 0);
 }
 
-/* Whether the file "lock" is one of ours: it is empty, or begins with the note. One that cannot be
- * read is for lock() to tell. */
+/* Whether the file "lock" is one of ours. One that cannot be read is for lock() to tell. */
 static bool has_own_lock(const struct spool_directory *directory)
 {
 	char text[NOTE_SIZE] = "";
 	ssize_t n = read_lock(directory->fd, text);
 
-	return n <= 0 || strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) == 0;
+	return n < 0 || strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) == 0;
 }
 
 bool directory_has_note(int dir_fd)

@@ -35,6 +35,10 @@ bool directory_is_spool(int dir_fd, const struct listing *listing);
 /* Whether there is a lock with our note in it. */
 bool directory_has_note(int dir_fd);
 
+/* Whether what was locked is the lock of the directory. One that was deleted while it was waited
+ * for, as with its spool, keeps out nobody. */
+bool directory_has_lock(int dir_fd, int lock_fd);
+
 /* Removes the lock file and the directory, which must be empty otherwise. */
 int directory_remove(struct spool_directory *directory);
 

@@ -130,6 +130,8 @@ int leftover_lock(int dir_fd, int *ret_lock_fd)
 
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return -errno;
+	if (!directory_has_lock(dir_fd, fd))
+		return -EWOULDBLOCK;
 	*ret_lock_fd = take_fd(&fd);
 	return 0;
 }

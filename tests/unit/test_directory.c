@@ -12,7 +12,8 @@
 
 #define DIRECTORY CLEANUP(directory_done) struct spool_directory
 
-static int lock_busy; /* how often it is held by somebody else still */
+static int lock_busy;	     /* how often it is held by somebody else still */
+static bool lock_is_deleted; /* by that one, before he lets go of it */
 
 int __wrap_flock(int fd, int operation);
 int __real_flock(int fd, int operation);
@@ -24,6 +25,9 @@ int __wrap_flock(int fd, int operation)
 		errno = EWOULDBLOCK;
 		return -1;
 	}
+	if (lock_is_deleted)
+		assert_int_equal(unlink(in_scratch(FORMAT_LOCK_NAME)), 0);
+	lock_is_deleted = false;
 	return __real_flock(fd, operation);
 }
 
@@ -63,6 +67,19 @@ static void test_a_lock_that_is_held(void **state)
 	lock_busy = 0;
 }
 
+/* A lock that has no name any more would keep out nobody. */
+static void test_a_lock_that_is_deleted_meanwhile(void **state)
+{
+	DIRECTORY first, second;
+
+	(void)state;
+	directory_init(&first);
+	directory_init(&second);
+	lock_is_deleted = true;
+	assert_int_equal(directory_open(&first, scratch), 0);
+	assert_int_equal(directory_open(&second, scratch), -EWOULDBLOCK);
+}
+
 static void test_directories_that_are_taken(void **state)
 {
 	static const char *const names[] = {NULL, FORMAT_LOCK_NAME, "00000000000000000000.data",
@@ -73,7 +90,9 @@ static void test_directories_that_are_taken(void **state)
 		CLEANUP_FD int dir_fd = open_dir(scratch);
 		DIRECTORY directory;
 
-		if (names[i])
+		if (i == 1)
+			put_file(dir_fd, names[i], "next 00000000000000000000\n", 26);
+		else if (names[i])
 			touch(dir_fd, names[i]);
 		if (i > 0)
 			touch(dir_fd, "notes"); /* in a spool, others may have something too */
@@ -99,6 +118,20 @@ static void test_directories_of_others_are_left_alone(void **state)
 		assert_int_equal(count_entries(scratch), 1);
 		empty_scratch();
 	}
+}
+
+/* Others have files of this name too, and most of them are empty. */
+static void test_a_lock_of_others_is_left_alone(void **state)
+{
+	CLEANUP_FD int dir_fd = open_dir(scratch);
+	DIRECTORY directory;
+
+	(void)state;
+	touch(dir_fd, FORMAT_LOCK_NAME);
+	touch(dir_fd, "notes");
+	directory_init(&directory);
+	assert_int_equal(directory_open(&directory, scratch), -EMEDIUMTYPE);
+	assert_int_equal(size_at(dir_fd, FORMAT_LOCK_NAME), 0);
 }
 
 static void test_what_is_no_directory(void **state)
@@ -413,8 +446,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST_IN_SCRATCH(test_a_directory_that_is_missing_is_made),
 		TEST_IN_SCRATCH(test_a_lock_that_is_held),
+		TEST_IN_SCRATCH(test_a_lock_that_is_deleted_meanwhile),
 		TEST_IN_SCRATCH(test_directories_that_are_taken),
 		TEST_IN_SCRATCH(test_directories_of_others_are_left_alone),
+		TEST_IN_SCRATCH(test_a_lock_of_others_is_left_alone),
 		TEST_IN_SCRATCH(test_what_is_no_directory),
 		TEST_IN_SCRATCH(test_a_lock_that_is_no_file),
 		TEST_IN_SCRATCH(test_the_owner_is_noted),
