@@ -158,22 +158,26 @@ static bool is_old(const struct reap *reap, const struct leftover *leftover)
 	       (leftover->changed_ns < now_ns && now_ns - leftover->changed_ns >= reap->older_ns);
 }
 
-/* Looks once more when it is locked: now nobody changes it. */
+/* Looks once more when it is locked: now nobody changes it. Where there is nothing to do, it is not
+ * locked: somebody may want to begin to capture. */
 static void reap_spool(void *data, const struct spools_found *found)
 {
 	struct reap *reap = data;
 	CLEANUP_FD int lock_fd = -1;
 	struct leftover leftover;
+	bool temporary = is_temporary(reap, found->path);
 	int r = leftover_look(found->dir_fd, &leftover);
 
 	if (r < 0 || !leftover.ours || !is_old(reap, &leftover))
+		return;
+	if (!temporary && !(reap->asides && leftover.asides > 0))
 		return;
 	r = leftover_lock(found->dir_fd, &lock_fd);
 	if (r == -EWOULDBLOCK)
 		reap->used++;
 	if (r < 0 || leftover_look(found->dir_fd, &leftover) < 0)
 		return;
-	if (is_temporary(reap, found->path))
+	if (temporary)
 		reap_temporary(reap, found, &leftover);
 	else
 		reap_asides(reap, found, &leftover);

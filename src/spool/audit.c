@@ -304,7 +304,7 @@ static void tell_name(const struct audit *audit, const char *name)
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
 	    strcmp(name, FORMAT_LOCK_NAME) == 0 || (suffix && listing_is_suffix(suffix)))
 		return;
-	if (suffix && strstr(suffix, FORMAT_ASIDE_SUFFIX))
+	if (suffix && listing_is_aside(suffix))
 		finding.kind = AUDIT_ASIDE;
 	audit->tell(audit->data, &finding);
 }

@@ -27,10 +27,12 @@ enum kind {
 
 static enum kind kind_of_name(const char *name)
 {
-	static const char *const data[] = {FORMAT_DATA_SUFFIX, FORMAT_PACKED_SUFFIX};
-	static const char *const index[] = {FORMAT_INDEX_SUFFIX,     FORMAT_OPEN_SUFFIX,
-					    FORMAT_PACKING_SUFFIX,   FORMAT_DRAFT_SUFFIX,
-					    FORMAT_INDEX_NEW_SUFFIX, FORMAT_DATA_NEW_SUFFIX};
+	/* While a segment is mended, the clean copy may be all that there is. */
+	static const char *const data[] = {FORMAT_DATA_SUFFIX, FORMAT_PACKED_SUFFIX,
+					   FORMAT_DATA_NEW_SUFFIX};
+	static const char *const index[] = {FORMAT_INDEX_SUFFIX, FORMAT_OPEN_SUFFIX,
+					    FORMAT_PACKING_SUFFIX, FORMAT_DRAFT_SUFFIX,
+					    FORMAT_INDEX_NEW_SUFFIX};
 	static const char *const cut[] = {FORMAT_DATA_CUT_SUFFIX, FORMAT_INDEX_CUT_SUFFIX};
 	uint64_t seq;
 	const char *suffix = format_parse_number(name, &seq);
@@ -46,7 +48,7 @@ static enum kind kind_of_name(const char *name)
 	for (size_t i = 0; suffix && i < ARRAY_SIZE(cut); i++)
 		if (strcmp(suffix, cut[i]) == 0)
 			return ASIDE;
-	return suffix && strstr(suffix, FORMAT_ASIDE_SUFFIX) ? ASIDE : FOREIGN;
+	return suffix && listing_is_aside(suffix) ? ASIDE : FOREIGN;
 }
 
 typedef int visitor(void *data, int dir_fd, const char *name, const struct stat *status);

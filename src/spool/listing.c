@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -98,7 +99,7 @@ static int add_name(struct listing *listing, size_t *room, int dir_fd, const str
 		entry.odd = !is_regular(dir_fd, found);
 		return add(listing, room, entry);
 	}
-	if (suffix && strstr(suffix, FORMAT_ASIDE_SUFFIX))
+	if (suffix && listing_is_aside(suffix))
 		listing->asides++;
 	else
 		listing->foreign++;
@@ -204,4 +205,16 @@ bool listing_is_suffix(const char *suffix)
 	struct listing_entry entry = {0};
 
 	return note_suffix(&entry, suffix);
+}
+
+bool listing_is_aside(const char *suffix)
+{
+	const char *ending = strstr(suffix, FORMAT_ASIDE_SUFFIX);
+	const char *number = ending ? ending + strlen(FORMAT_ASIDE_SUFFIX) : "";
+	char before[FORMAT_NAME_SIZE];
+
+	if (!*number || number[strspn(number, "0123456789")])
+		return false;
+	snprintf(before, sizeof(before), "%.*s", (int)(ending - suffix), suffix);
+	return listing_is_suffix(before);
 }

@@ -39,6 +39,9 @@ void listing_done(struct listing *listing);
 /* Whether a name with this suffix is one of a segment. */
 bool listing_is_suffix(const char *suffix);
 
+/* Whether it is one of a file that was put aside. */
+bool listing_is_aside(const char *suffix);
+
 /* Whether a file of a segment is there; −errno: nobody knows. */
 int listing_has(int dir_fd, uint64_t first_seq, const char *suffix);
 

@@ -84,6 +84,34 @@ def test_what_was_put_aside_where_messages_are(weir, temporary):
     assert sorted(path.name for path in spool.iterdir()) == [f"{0:020}.data", f"{0:020}.index", "lock"]
 
 
+def test_a_segment_that_was_being_mended(weir, temporary):
+    """Its data has the name of the clean copy then, and no other."""
+    spool = temporary(made(5))
+    for old, new in (("index", "index.new"), ("data", "data.new")):
+        path = spool / f"{0:020}.{old}"
+        shutil.copy(path, spool / f"{0:020}.{new}")
+        path.rename(spool / f"{0:020}.{old}.aside1")
+    reap(weir, "--asides")
+    assert sorted(path.name for path in spool.iterdir()) == [f"{0:020}.data.new", f"{0:020}.index.new", "lock"]
+
+
+@pytest.mark.parametrize("name", ["data.aside1.mine", "data.aside", "mine.aside1", "data.new.asides"])
+def test_what_only_looks_like_put_aside(weir, temporary, name):
+    spool = temporary()
+    path = spool / f"{0:020}.{name}"
+    path.write_text("dear")
+    assert reap(weir, "--unprocessed", "--asides") == [f"kept {spool}: there are other files in it"]
+    assert path.exists()
+
+
+def test_a_named_spool_is_not_locked_without_need(weir, place):
+    """Somebody might want to begin to capture."""
+    spool = write_spool(place.directory("trades"), [made(2)])
+    with open(spool / "lock", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert reap(weir, place.root, "--unprocessed") == []
+
+
 def test_a_named_spool_is_none_of_its_business(weir, place):
     """Not even an empty one: its numbers go on."""
     spool = write_spool(place.directory("trades"), [])
