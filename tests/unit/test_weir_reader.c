@@ -154,7 +154,7 @@ static void test_what_cannot_be_opened(void **state)
 	assert_int_equal(weir_reader_open(scratch, &own, &reader), -EMEDIUMTYPE);
 	assert_int_equal(weir_reader_open(in_scratch("letter"), NULL, &reader), -ENOTDIR);
 	assert_int_equal(count_entries(scratch), 1);
-	put_file(dir_fd, FORMAT_LOCK_NAME, "", 0);
+	put_file(dir_fd, FORMAT_LOCK_NAME, "next 00000000000000000000\n", 26);
 	lock_fd = openat(dir_fd, FORMAT_LOCK_NAME, O_RDWR | O_CLOEXEC);
 	assert_int_equal(flock(lock_fd, LOCK_EX), 0);
 	assert_int_equal(weir_reader_open(scratch, &own, &reader), -EWOULDBLOCK);
