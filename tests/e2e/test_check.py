@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -213,3 +214,14 @@ def test_a_mended_spool_is_whole(weir, serve, spool):
     index.rename(index.with_suffix(".index.open"))
     weir.captured(serve(sending(text("new"))).url, spool=spool)[0].expect(0)
     check(weir, spool, 0, "1 gap", "put aside")
+
+
+def test_a_read_only_file_system(weir, serve, small_disk, place):
+    """A capture says so; who only looks needs no more."""
+    spool = small_disk / "spool"
+    weir.captured(serve(sending(texts(MESSAGES))).url, spool=spool)[0].expect(0)
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    weir.capture("ws://127.0.0.1:1/", "--spool", spool, "--keep").expect(5, str(spool), "read-only")
+    weir.run("check", spool).expect(0)
+    weir.run("salvage", spool, place.root / "clean").expect(0)
+    assert payloads_of(place.root / "clean") == MESSAGES
