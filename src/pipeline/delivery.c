@@ -192,6 +192,7 @@ static int deliver_stream(struct delivery *delivery)
 		if (!stream_is_done(delivery->stream))
 			return error;
 		delivery->following = delivery->showing = false;
+		stream_end(delivery->stream);
 		r = acknowledge(delivery);
 		error = error < 0 ? error : MIN(r, 0);
 	}

@@ -149,11 +149,17 @@ void stream_free(struct stream *stream)
 	free(stream);
 }
 
-void stream_begin(struct stream *stream, int data_fd)
+void stream_end(struct stream *stream)
 {
 	close_fdp(&stream->in);
-	stream->in = data_fd;
+	stream->in = -1;
 	stream->position = stream->end = 0;
+}
+
+void stream_begin(struct stream *stream, int data_fd)
+{
+	stream_end(stream);
+	stream->in = data_fd;
 }
 
 int stream_extend(struct stream *stream, uint64_t end)

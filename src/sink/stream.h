@@ -19,6 +19,9 @@ void stream_free(struct stream *stream);
 /* Begins with another file, which is the stream's from now on. The one before must be done. */
 void stream_begin(struct stream *stream, int data_fd);
 
+/* Is done with the file, which must be out: deleted, it would hold its space until the next one. */
+void stream_end(struct stream *stream);
+
 /* The file is good up to `end`. Errors: those of epoll_ctl(2). */
 int stream_extend(struct stream *stream, uint64_t end);
 

@@ -28,6 +28,22 @@ def test_many_segments(weir, serve):
     assert weir.capture(server.url, "--segment-size", "20k").expect(0).out == LINES
 
 
+def test_what_is_out_takes_no_space(weir, serve):
+    """A file that is deleted and still open would keep its blocks, perhaps the last ones of a disk."""
+    seen = []
+
+    def script(connection):
+        connection.upgrade(more=text("one"))
+        wait_until(lambda: seen, "its segment is out and deleted")
+        connection.finish()
+
+    process = weir.start_capture(serve(script).url, "--segment-messages", "1")
+    wait_until(lambda: process.out_so_far() == b"one\n", "the message is on standard output")
+    wait_until(lambda: not [fd for fd in process.descriptors() if ".data" in fd], "its file is closed")
+    seen.append(True)
+    process.wait().expect(0)
+
+
 def test_a_message_comes_out_as_soon_as_it_is_captured(weir, serve):
     """The server sends the next one only when the first was seen: no segment ends here."""
     seen = []
