@@ -40,6 +40,7 @@ struct reader {
 	bool has_header;
 	bool damaged; /* told so already */
 	bool lost;    /* the entry before was damaged: where the next begins is not known */
+	bool fresh;   /* since the first of those that are damaged in a row, the windows are */
 	struct format_entry entry; /* returned last */
 };
 
@@ -332,13 +333,15 @@ static int read_record(struct reader *reader, bool may_move, struct record *reco
 }
 
 /* A record that cannot be read is passed by. In a segment that is being written, it may be that a
- * window holds what was taken back since: there it is looked at again first. */
+ * window holds what was taken back since: there it is looked at again first, once for all that are
+ * damaged in a row. */
 static int read_again(struct reader *reader, int error, struct record *ret_record)
 {
 	uint64_t at = FORMAT_HEADER_SIZE + reader->next * FORMAT_ENTRY_SIZE;
 	int r = error;
 
-	if (!reader->sealed && error == -EBADMSG) {
+	if (!reader->sealed && error == -EBADMSG && !(reader->lost && reader->fresh)) {
+		reader->fresh = true;
 		reader->index.size = reader->data.size = 0;
 		r = read_record(reader, true, ret_record);
 	}
@@ -437,6 +440,7 @@ int reader_seek(struct reader *reader, uint64_t seq)
 	reader->next = seq > reader->first_seq ? MIN(seq - reader->first_seq, ENTRIES_MAX) : 0;
 	reader->data_end = 0;
 	reader->lost = reader->next > 0;
+	reader->fresh = false;
 	if (reader->next == 0)
 		return 0;
 	at = FORMAT_HEADER_SIZE + (reader->next - 1) * FORMAT_ENTRY_SIZE;

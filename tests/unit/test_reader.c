@@ -1,11 +1,33 @@
 /* Reading a segment back: large and small payloads, and files that are damaged, cut or not ours.
  * Whatever was done to them, a record that comes out is one that was written.
- * --wrap: none. */
+ * --wrap: pread pread64. */
 #include "test_spool_support.h"
 
 #include "base/crc32c.h"
 
 static int dir_fd = -1;
+static size_t bytes_read;
+
+ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset);
+ssize_t __real_pread(int fd, void *data, size_t size, off_t offset);
+ssize_t __wrap_pread64(int fd, void *data, size_t size, off64_t offset);
+ssize_t __real_pread64(int fd, void *data, size_t size, off64_t offset);
+
+ssize_t __wrap_pread(int fd, void *data, size_t size, off_t offset)
+{
+	ssize_t n = __real_pread(fd, data, size, offset);
+
+	bytes_read += n > 0 ? (size_t)n : 0;
+	return n;
+}
+
+ssize_t __wrap_pread64(int fd, void *data, size_t size, off64_t offset)
+{
+	ssize_t n = __real_pread64(fd, data, size, offset);
+
+	bytes_read += n > 0 ? (size_t)n : 0;
+	return n;
+}
 
 static int setup(void **state)
 {
@@ -321,6 +343,25 @@ static void test_an_open_segment_whose_end_is_written_again(void **state)
 	check_payload(reader, &record, 3);
 }
 
+/* As after a loss of power: the files are long enough, and nothing is in them. */
+static void test_much_damage_is_read_once(void **state)
+{
+	static const uint8_t nothing[FORMAT_HEADER_SIZE + 10000 * FORMAT_ENTRY_SIZE];
+	READER *reader = NULL;
+	struct record record;
+	int damaged = 0;
+
+	(void)state;
+	put_segment_file(dir_fd, 0, FORMAT_OPEN_SUFFIX, nothing, sizeof(nothing));
+	put_segment_file(dir_fd, 0, FORMAT_DATA_SUFFIX, nothing, 100);
+	assert_int_equal(reader_open_lenient(dir_fd, 0, false, &reader), 0);
+	bytes_read = 0;
+	while (reader_next(reader, &record) == -EBADMSG)
+		damaged++;
+	assert_int_equal(damaged, 10000);
+	assert_true(bytes_read < 2 * sizeof(nothing));
+}
+
 static void test_a_sealed_index_cut_at_every_byte(void **state)
 {
 	uint64_t whole, missing;
@@ -559,6 +600,7 @@ int main(void)
 		TEST(test_batches),
 		TEST(test_a_batch_ends_before_damage),
 		TEST(test_an_open_segment_whose_end_is_written_again),
+		TEST(test_much_damage_is_read_once),
 		TEST(test_a_sealed_index_cut_at_every_byte),
 		TEST(test_sealed_data_cut_at_every_byte),
 		TEST(test_data_behind_a_sealed_segment_is_damage),
