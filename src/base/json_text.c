@@ -1,4 +1,5 @@
-/* Control characters, quotes and backslashes are escaped; all else stands for itself. */
+/* Control characters, quotes and backslashes are escaped, also the control characters that JSON
+ * does not mind and terminals obey, U+007F to U+009F; all else stands for itself. */
 #include "base/json_text.h"
 
 #include "base/macro.h"
@@ -20,8 +21,10 @@ void json_text_write(FILE *to, const char *text)
 			fputs("\\ufffd", to);
 		else if (*at == '"' || *at == '\\')
 			fprintf(to, "\\%c", *at);
-		else if (*at < ' ')
+		else if (*at < ' ' || *at == 0x7f)
 			fprintf(to, "\\u%04x", *at);
+		else if (*at == 0xc2 && at[1] < 0xa0)
+			fprintf(to, "\\u%04x", at[1]);
 		else
 			fwrite(at, 1, whole, to);
 	}

@@ -24,6 +24,7 @@
 
 struct check {
 	const char *path;
+	char shown[PATH_MAX]; /* the same, fit for a terminal */
 	bool quiet;
 	bool shows_progress;
 	bool in_use;
@@ -126,7 +127,7 @@ static void on_finding(void *data, const struct audit_finding *finding)
 	describe(text, finding);
 	printable_copy(name, sizeof(name), finding->name, strlen(finding->name));
 	say_live("");
-	printf("%s/%s: %s%s\n", check->path, name, damage ? "damaged: " : "", text);
+	printf("%s/%s: %s%s\n", check->shown, name, damage ? "damaged: " : "", text);
 }
 
 static uint64_t rate(const struct check *check, uint64_t bytes)
@@ -163,7 +164,7 @@ static void print_totals(const struct check *check, const struct audit_totals *t
 		return;
 	printf("%s: %" PRIu64 " segment%s, %" PRIu64 " record%s, %" PRIu64
 	       " of them messages with %s",
-	       check->path, totals->segments, totals->segments == 1 ? "" : "s", totals->records,
+	       check->shown, totals->segments, totals->segments == 1 ? "" : "s", totals->records,
 	       totals->records == 1 ? "" : "s", totals->messages,
 	       units_format_size(totals->bytes, bytes));
 	if (totals->gaps > 0)
@@ -187,9 +188,9 @@ static void print_owner(struct check *check, int dir_fd)
 	if (check->quiet)
 		return;
 	if (owner.pid > 0)
-		printf("%s: in use by process %d\n", check->path, (int)owner.pid);
+		printf("%s: in use by process %d\n", check->shown, (int)owner.pid);
 	else
-		printf("%s: in use\n", check->path);
+		printf("%s: in use\n", check->shown);
 }
 
 static int check_spool(struct check *check)
@@ -208,18 +209,18 @@ static int check_spool(struct check *check)
 	if (r == -ECANCELED)
 		return WEIR_STORAGE; /* standard output is gone, which main tells */
 	if (r == -EMEDIUMTYPE) {
-		say_error("%s is not a spool of weir", check->path);
+		say_error("%s is not a spool of weir", check->shown);
 		return WEIR_STORAGE;
 	}
 	if (r < 0) {
-		say_error("cannot check the spool %s: %s", check->path, strerror(-r));
+		say_error("cannot check the spool %s: %s", check->shown, strerror(-r));
 		return WEIR_STORAGE;
 	}
 	print_totals(check, &totals);
 	if (check->damages == 0)
 		return 0;
 	fflush(stdout);
-	say_error("the spool %s is damaged in %" PRIu64 " place%s", check->path, check->damages,
+	say_error("the spool %s is damaged in %" PRIu64 " place%s", check->shown, check->damages,
 		  check->damages == 1 ? "" : "s");
 	return WEIR_STORAGE;
 }
@@ -251,5 +252,6 @@ int command_check(int argc, char **argv)
 		return WEIR_USAGE;
 	}
 	check.path = argv[rest];
+	printable_copy(check.shown, sizeof(check.shown), check.path, strlen(check.path));
 	return check_spool(&check);
 }

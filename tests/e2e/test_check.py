@@ -11,6 +11,7 @@ from frames import text, texts
 from harness import wait_until
 from servers.hostile import sending
 from spool_reader import ENTRY, HEADER, payloads_of, read_segment
+from spool_writer import Made, write_spool
 
 MESSAGES = [b"message %d" % n for n in range(30)]
 
@@ -225,3 +226,11 @@ def test_a_read_only_file_system(weir, serve, small_disk, place):
     weir.run("check", spool).expect(0)
     weir.run("salvage", spool, place.root / "clean").expect(0)
     assert payloads_of(place.root / "clean") == MESSAGES
+
+
+def test_a_name_that_a_terminal_would_obey(weir, place):
+    spool = write_spool(place.directory("spool\x1b[2J\x9b"), [[Made(b"x")]])
+    (spool / "letter\x1b[2J").write_text("dear")
+    result = weir.run("check", spool).expect(0)
+    assert b"spool?[2J?: 1 segment" in result.out and b"letter?[2J: not a file" in result.out
+    assert b"\x1b" not in result.out

@@ -275,6 +275,7 @@ static void test_json_escapes(void **state)
 		{"\n\t\r", "\"\\u000a\\u0009\\u000d\""},
 		{"\x01\x1f", "\"\\u0001\\u001f\""},
 		{"caf\xc3\xa9", "\"caf\xc3\xa9\""},
+		{"\x7f\xc2\x80\xc2\x9f\xc2\xa0", "\"\\u007f\\u0080\\u009f\xc2\xa0\""},
 		{"/", "\"/\""},
 	};
 
