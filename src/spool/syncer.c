@@ -26,6 +26,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#define FOUND_MAX 64 /* for more segments, all of the file system is synced */
+
 struct syncer {
 	struct syncer_options options;
 	uint64_t *found;
@@ -101,17 +103,11 @@ static bool tell_found(struct syncer *syncer, uint64_t seq)
 	return !stopping;
 }
 
-/* Earlier runs may have synced nothing. */
-static int sync_found(struct syncer *syncer)
+static int sync_segments(struct syncer *syncer)
 {
-	size_t count = syncer->options.found_count;
-	int r = sync_own_name(syncer);
+	int r = 0;
 
-	if (r >= 0)
-		r = sync_names(syncer);
-	if (r >= 0)
-		r = sync_data(syncer->options.lock_fd);
-	for (size_t i = 0; r >= 0 && i < count; i++) {
+	for (size_t i = 0; r >= 0 && i < syncer->options.found_count; i++) {
 		if (!tell_found(syncer, syncer->found[i]))
 			return -ECANCELED;
 		r = sync_by_name(syncer, syncer->found[i], FORMAT_DATA_SUFFIX);
@@ -119,6 +115,23 @@ static int sync_found(struct syncer *syncer)
 			r = sync_by_name(syncer, syncer->found[i], FORMAT_INDEX_SUFFIX);
 	}
 	return r;
+}
+
+/* Earlier runs may have synced nothing. The files of many segments are not synced one by one: each
+ * would wait for the journal. */
+static int sync_found(struct syncer *syncer)
+{
+	int r = sync_own_name(syncer);
+
+	if (r >= 0)
+		r = sync_names(syncer);
+	if (r >= 0)
+		r = sync_data(syncer->options.lock_fd);
+	if (r < 0)
+		return r;
+	if (syncer->options.found_count <= FOUND_MAX)
+		return sync_segments(syncer);
+	return syncfs(syncer->dir_fd) < 0 ? -errno : 0;
 }
 
 /* The name of a sealed index is given to what is whole on the disk. */

@@ -646,6 +646,28 @@ static void test_what_earlier_runs_left_is_synced_first(void **state)
 	spool_keep(spool, segment);
 }
 
+static void test_many_that_earlier_runs_left(void **state)
+{
+	CLEANUP(spool_free)
+	struct spool *spool = open_spool(&(struct spool_options){.segment_messages = 1});
+
+	(void)state;
+	for (int i = 0; i < 65; i++)
+		assert_int_equal(send(spool, 1), 0);
+	spool_free(TAKE_PTR(spool));
+	fail_at(4, EIO);
+	spool = open_spool(&(struct spool_options){.sync = SPOOL_SYNC_SEAL});
+	assert_int_equal(collect_all(spool), -EIO);
+	assert_synced("PNLF");
+	assert_null(spool_take(spool));
+	spool_free(TAKE_PTR(spool));
+	fail_at(0, 0);
+	spool = open_spool(&(struct spool_options){.sync = SPOOL_SYNC_SEAL});
+	assert_int_equal(collect_all(spool), 0);
+	assert_synced("PNLF");
+	assert_int_equal(spool_durable(spool).durable.end_seq, 65);
+}
+
 static void test_what_is_left_open_is_durable_at_the_end(void **state)
 {
 	SPOOL *spool = open_settled(&(struct spool_options){.sync = SPOOL_SYNC_SEAL});
@@ -707,6 +729,7 @@ int main(void)
 		TEST(test_one_sync_of_the_names_for_all_that_wait),
 		TEST(test_what_waits_is_closed_at_the_end),
 		TEST(test_what_earlier_runs_left_is_synced_first),
+		TEST(test_many_that_earlier_runs_left),
 		TEST(test_what_is_left_open_is_durable_at_the_end),
 		TEST(test_what_is_in_memory_is_refused),
 		TEST(test_no_thread),
