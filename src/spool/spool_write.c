@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #define DESCRIPTORS_PER_SEGMENT 2
+#define REPLAY_STEP KIB(64)
 #define SPLIT_MAX MIB(4) /* of a message that is taken back into memory */
 
 /* Files without names are held by descriptors, which come back with each acknowledgement. */
@@ -249,10 +250,13 @@ static int replay_first(struct spool *spool, const struct waiting_item *item, bo
 }
 
 /* Hands on what waits. Its memory is needed until it is committed, or handed over once more, to the
- * front of what is left. An event must not come into the middle of a message. */
+ * front of what is left. It is committed in small steps: where there is room for a part of it, that
+ * can be sealed, and make room for the rest. An event must not come into the middle of a message.
+ */
 static int replay(struct spool *spool)
 {
 	struct waiting from = spool->waiting, done = {0};
+	size_t bytes = 0;
 	int r = 0;
 
 	spool->waiting = (struct waiting){0};
@@ -262,8 +266,14 @@ static int replay(struct spool *spool)
 		if (from.first->is_event && spool_in_message(spool))
 			break;
 		r = replay_first(spool, from.first, &is_done);
-		if (is_done)
-			waiting_move_first(&from, &done);
+		if (!is_done)
+			continue;
+		bytes += from.first->is_event ? 0 : from.first->piece.size;
+		waiting_move_first(&from, &done);
+		if (bytes >= REPLAY_STEP) {
+			r = commit(spool);
+			bytes = 0;
+		}
 	}
 	if (r >= 0)
 		r = commit(spool);

@@ -444,8 +444,8 @@ int writer_pull(struct writer *writer, size_t max)
 	uint64_t offset = writer->committed_size;
 	int r;
 
-	if (writer->uncut || writer->committed.records == 0 || writer->data.size == offset ||
-	    writer->data.size - offset > max)
+	if (writer->uncut || (writer->committed.records == 0 && writer->entry_count == 0) ||
+	    writer->data.size == offset || writer->data.size - offset > max)
 		return 0;
 	r = read_back(writer, offset);
 	if (r < 0)

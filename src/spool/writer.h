@@ -54,9 +54,10 @@ bool writer_is_pending(const struct writer *writer);
 /* Adds the messages that are. */
 void writer_count_pending(const struct writer *writer, struct loss *sum);
 
-/* Takes what the file holds of the message that is open back into memory, if that is no more than
- * `max` bytes and there is something else in the segment: it waits as after a commit that found no
- * room. 1: it does; 0: nothing was done. Errors: −ENOMEM, those of pread(2) and ftruncate(2). */
+/* Takes what the file holds of a message whose entry is not there yet back into memory, if that is
+ * no more than `max` bytes and any other record is written or whole: it waits as after a commit
+ * that found no room. 1: it does; 0: nothing was done. Errors: −ENOMEM, those of pread(2) and
+ * ftruncate(2). */
 int writer_pull(struct writer *writer, size_t max);
 
 /* After a commit that found no room: hands over what waits, to the front of `waiting`, so that the

@@ -11,11 +11,12 @@
 #define MESSAGES 400
 #define EVENT_EVERY 37
 
-/* From call `from` on, `count` calls fail, and a write does `part` bytes before. */
+/* From call `from` on, `count` calls fail, and a write does `part` bytes before. Whatever the call,
+ * no write of more than `room` bytes is done, if that is not 0. */
 static struct {
 	bool armed;
 	int from, count, error;
-	size_t part;
+	size_t part, room;
 	int calls, failed;
 } plan;
 
@@ -82,12 +83,21 @@ ssize_t __wrap_write(int fd, const void *data, size_t size)
 
 ssize_t __wrap_writev(int fd, const struct iovec *stretches, int count)
 {
+	size_t size = 0;
+
+	for (int i = 0; i < count; i++)
+		size += stretches[i].iov_len;
+	if (plan.room > 0 && size > plan.room) {
+		errno = ENOSPC;
+		return -1;
+	}
 	return fails() ? -1 : __real_writev(fd, stretches, count);
 }
 
 static int setup(void **state)
 {
 	plan.armed = false;
+	plan.room = 0;
 	return setup_scratch(state);
 }
 
@@ -352,6 +362,37 @@ static void test_the_end_of_a_message_waits(void **state)
 	assert_int_equal(check_directory(spool_dir_fd(spool), many_parts).messages, 1);
 }
 
+static size_t large_sizes(uint64_t number)
+{
+	return number == 0 ? KIB(300) : KIB(40);
+}
+
+/* There is room for a part of what waits alone, and for the rest when that has gone. */
+static void test_room_for_a_part(void **state)
+{
+	static uint8_t memory[MIB(1)];
+	static struct message_batch batch;
+	CLEANUP(spool_free) struct spool *spool = open_spool(MIB(4), 0);
+	struct source source = {.size_of = large_sizes};
+
+	(void)state;
+	source_fill(&source, &batch, memory, KIB(200), 10); /* a part of the first */
+	assert_int_equal(spool_append(spool, &batch), 0);
+	assert_int_equal(spool_commit(spool), 0);
+	plan.room = KIB(310);
+	source_fill(&source, &batch, memory, sizeof(memory), 10);
+	assert_int_equal(spool_append(spool, &batch), 0);
+	assert_int_equal(spool_commit(spool), 0);
+	assert_true(spool_is_full(spool));
+	assert_int_equal(spool_split(spool), 0);
+	assert_int_equal(spool_seal(spool), 0);
+	assert_int_equal(spool_counters(spool).messages, 0);
+	assert_int_equal(spool_retry(spool), 0);
+	assert_int_equal(spool_seal(spool), 0);
+	assert_int_equal(spool_counters(spool).messages, 10);
+	assert_int_equal(check_directory(spool_dir_fd(spool), large_sizes).messages, 10);
+}
+
 static void append_one(struct spool *spool)
 {
 	static uint8_t memory[MEMORY_SIZE];
@@ -440,10 +481,15 @@ static void test_a_gap_of_an_earlier_run(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_small_messages), TEST(test_segments_of_so_many),
-		TEST(test_large_messages), TEST(test_given_up),
-		TEST(test_split),	   TEST(test_the_end_of_a_message_waits),
-		TEST(test_a_gap_waits),	   TEST(test_a_gap_of_an_earlier_run),
+		TEST(test_small_messages),
+		TEST(test_segments_of_so_many),
+		TEST(test_large_messages),
+		TEST(test_given_up),
+		TEST(test_split),
+		TEST(test_the_end_of_a_message_waits),
+		TEST(test_a_gap_waits),
+		TEST(test_room_for_a_part),
+		TEST(test_a_gap_of_an_earlier_run),
 	};
 
 	return cmocka_run_group_tests_name("spool_full", tests, NULL, NULL);
