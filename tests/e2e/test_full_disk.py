@@ -251,3 +251,16 @@ def test_a_limit_is_reached_when_there_is_room(weir, serve, disk):
 @pytest.mark.parametrize("name", ["", "drop", "BLOCK"])
 def test_no_such_policy(weir, serve, place, name):
     weir.capture("ws://localhost:1/", "--on-full", name).expect(2, "--on-full")
+
+
+@pytest.mark.parametrize("options", [[], ["--ephemeral"]])
+def test_standard_output_makes_room(weir, serve, small_disk, options):
+    """What was written to it gives its space back, though nothing else is there to be written."""
+    data = [b"%d" % n * 600_000 for n in range(5)]
+    process = weir.start_capture(serve(sending(texts(data))).url, "--dir", small_disk, *options,
+                                 stdout=subprocess.PIPE)
+    out = b""
+    while part := process.popen.stdout.read(65536):
+        out += part
+    process.wait().expect(0)
+    assert out == b"".join(m + b"\n" for m in data)
