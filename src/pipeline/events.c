@@ -48,13 +48,19 @@ static int seal_last(struct weir_capture *capture)
 	return r >= 0 && pressure_stalls(capture) ? 1 : r;
 }
 
-/* The same when nothing can wait any more. */
+/* The same when nothing can wait any more. Where there is no room for the last events, they are not
+ * on record; and without them, what was captured needs none to be sealed. */
 static int seal_now(struct weir_capture *capture)
 {
 	int r = pressure_end(capture);
 
 	if (r >= 0)
 		r = spool_seal(capture->spool);
+	if (r >= 0 && spool_is_full(capture->spool)) {
+		r = spool_give_up(capture->spool);
+		if (r >= 0)
+			r = spool_seal(capture->spool);
+	}
 	return r < 0 ? r : spool_full_error(capture->spool);
 }
 

@@ -9,6 +9,7 @@ import pytest
 
 import frames
 import spool_reader
+from filling import Filler
 from frames import texts
 from harness import disk_held, wait_until
 from servers.hostile import sending
@@ -220,3 +221,23 @@ def test_min_free(weir, serve, small_disk):
     kept = payloads_of(spool)
     assert kept == data[:len(kept)] and report["messages"] == len(kept) > 0
     assert os.statvfs(small_disk).f_bavail * 4096 >= free
+
+
+def test_the_end_on_a_full_disk(weir, serve, small_disk):
+    """The index ends with a block, so that not even the gap finds room: it is counted all the same."""
+    spool, first = small_disk / "spool", [message(n, 10) for n in range(125)]
+
+    def script(connection):
+        connection.upgrade(more=texts(first))
+        wait_until(lambda: spool.is_dir() and payloads_of(spool) == first, "they are captured")
+        Filler(small_disk / "filler").fill()
+        connection.send(texts([message(n, 5000) for n in range(125, 135)]))
+        connection.finish()
+
+    server = serve(script)
+    report = weir.capture(server.url, "--spool", spool, "--keep", "--on-full", "drop-newest",
+                          "--status", "json").expect(0).report
+    assert payloads_of(spool) == first
+    assert (report["messages"], report["dropped_messages"]) == (125, 10)
+    assert [path.suffix for path in spool.glob("*.index*")] == [".index"]
+    server.join()
