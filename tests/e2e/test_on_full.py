@@ -13,7 +13,7 @@ from filling import Filler
 from frames import texts
 from harness import disk_held, wait_until
 from servers.hostile import sending
-from spool_reader import events_of, payloads_of, read_spool, records_of
+from spool_reader import payloads_of, read_spool, records_of
 
 MEBIBYTE = 1 << 20
 CAP = 4 * MEBIBYTE
