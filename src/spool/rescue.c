@@ -64,6 +64,15 @@ static bool overlaps(const struct state *state, uint64_t first, uint64_t end)
 	return false;
 }
 
+/* Whether there are records under all of these numbers. */
+static bool is_there(const struct state *state, uint64_t first, uint64_t end)
+{
+	for (size_t i = state->range_count; i > 0; i--)
+		if (state->ranges[i - 1].first <= first && end <= state->ranges[i - 1].end)
+			return true;
+	return false;
+}
+
 static int add_range(struct state *state, uint64_t first, uint64_t end)
 {
 	if (state->range_count > 0 && state->ranges[state->range_count - 1].end == first) {
@@ -291,6 +300,8 @@ static int try_pair(struct state *state, struct aside *index, struct aside *data
 		return is_of_source(r) ? 0 : r;
 	source.end_seq = index->first_seq + MAX(entries_in(&source), reader_records(source.reader));
 	if (overlaps(state, index->first_seq, source.end_seq)) {
+		if (!is_there(state, index->first_seq, index->first_seq + entries_in(&source)))
+			tell(state, RESCUE_OVERLAP, index->name, 0);
 		index->used = data->used = true;
 		return 1;
 	}

@@ -9,6 +9,7 @@ from crc32c import crc32c
 from frames import text, texts
 from servers.hostile import sending
 from spool_reader import DAMAGED, ENTRY, GAP, HEADER, payloads_of, read_segment, records_of
+from spool_writer import Made, write_segment, write_spool
 
 MESSAGES = [b"message %d" % n for n in range(30)]
 
@@ -203,3 +204,13 @@ def test_what_is_no_spool(weir, place, kind):
 
 def test_usage(weir, spool):
     weir.run("salvage", spool).expect(2, "which spool")
+
+
+def test_an_aside_whose_numbers_are_partly_there_is_told(weir, place):
+    """It is no original of what is there, and cannot be saved under its numbers."""
+    spool = write_spool(place.directory("spool"), [[Made(b"a")] * 10])
+    other = write_segment(spool, 5, [Made(b"b")] * 10)
+    for path in (other, other.with_suffix(".data")):
+        path.rename(f"{path}.aside1")
+    clean, _ = salvage(weir, spool, place, 1, "numbers are those of another segment", "0 records are lost, 1 file left out")
+    assert payloads_of(clean) == [b"a"] * 10
