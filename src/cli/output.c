@@ -58,7 +58,7 @@ void output_write(struct output *output, const void *data, size_t size)
 	output->used += size;
 }
 
-int output_copy(struct output *output, int from_fd, uint64_t offset, uint64_t size)
+uint64_t output_copy(struct output *output, int from_fd, uint64_t offset, uint64_t size)
 {
 	off_t at = (off_t)offset, end = (off_t)(offset + size);
 
@@ -70,14 +70,14 @@ int output_copy(struct output *output, int from_fd, uint64_t offset, uint64_t si
 		if (n > 0 || (n < 0 && errno == EINTR))
 			continue;
 		if (n == 0)
-			return -EIO;
+			break;
 		if (errno == EAGAIN) {
 			output->error = wait_for_room(output->fd);
 			continue;
 		}
 		if ((errno == EINVAL || errno == ENOSYS) && at == (off_t)offset)
-			return -EINVAL;
+			break;
 		output->error = -errno;
 	}
-	return 0;
+	return (uint64_t)at - offset;
 }

@@ -31,8 +31,8 @@ static inline void output_byte(struct output *output, uint8_t byte)
 
 #define OUTPUT_COPY_MIN KIB(32) /* less is better written from memory */
 
-/* Writes `size` bytes of a file, from `offset` on. −EINVAL: it cannot be done without a detour, and
- * nothing was written; else what read(2) says, or −EIO: the file is shorter. */
-int output_copy(struct output *output, int from_fd, uint64_t offset, uint64_t size);
+/* Writes `size` bytes of a file, from `offset` on. Returns how many it was: fewer when the file is
+ * shorter, none when it cannot be done without a detour. */
+uint64_t output_copy(struct output *output, int from_fd, uint64_t offset, uint64_t size);
 
 #endif

@@ -22,13 +22,14 @@
 
 static int print_large(struct output *output, struct reader *reader, const struct record *record)
 {
-	uint64_t at = 0, size = record->entry.length;
+	uint64_t size = record->entry.length;
 	uint8_t piece[PIECE];
 	int fd = reader_data_fd(reader);
-	ssize_t n = fd < 0 ? -EINVAL : output_copy(output, fd, record->entry.offset, size);
+	uint64_t at = fd < 0 ? 0 : output_copy(output, fd, record->entry.offset, size);
+	ssize_t n;
 
-	if (n != -EINVAL)
-		return (int)n;
+	if (output->error < 0)
+		return 0;
 	while ((n = reader_payload(reader, at, piece, sizeof(piece))) > 0) {
 		output_write(output, piece, (size_t)n);
 		at += (uint64_t)n;
@@ -124,11 +125,12 @@ static void print_stretch(struct output *output, struct reader *reader,
 {
 	const struct record *last = &records[count - 1];
 	uint64_t size = last->entry.offset - records[0].entry.offset + last->entry.length + 1;
+	uint64_t done = 0;
 	int fd = reader_data_fd(reader);
 
-	if (fd < 0 || size < OUTPUT_COPY_MIN ||
-	    output_copy(output, fd, records[0].entry.offset, size) < 0)
-		output_write(output, records[0].payload, (size_t)size);
+	if (fd >= 0 && size >= OUTPUT_COPY_MIN)
+		done = output_copy(output, fd, records[0].entry.offset, size);
+	output_write(output, records[0].payload + done, (size_t)(size - done));
 }
 
 static size_t print_row(struct printer *printer, struct reader *reader,
