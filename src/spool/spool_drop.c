@@ -160,20 +160,30 @@ int spool_drop_oldest(struct spool *spool)
 	return 1;
 }
 
+/* What waits in the writer, and is whole. */
+static void count_pending(const struct spool *spool, struct tally *tally)
+{
+	struct format_entry entry;
+
+	for (size_t i = 0; spool->writer && writer_pending_entry(spool->writer, i, &entry); i++)
+		count_entry(tally, &entry);
+}
+
 void spool_note_waiting(struct spool *spool)
 {
-	struct loss loss = {.messages = 0};
+	struct tally tally = {.gap = {.kind = 0}};
 
-	waiting_count(&spool->waiting, &loss);
-	if (spool->writer)
-		writer_count_pending(spool->writer, &loss);
-	spool_note_loss(spool, &loss);
+	count_pending(spool, &tally);
+	waiting_count(&spool->waiting, &tally.messages);
+	spool_note_loss(spool, &tally.messages);
 }
 
 void spool_recall_loss(struct spool *spool)
 {
 	struct tally tally = {.gap = {.kind = 0}};
 
+	if (spool->full < 0) /* else nothing of that is forgotten */
+		count_pending(spool, &tally);
 	for (const struct waiting_item *item = spool->waiting.first; item; item = item->next)
 		if (item->is_event)
 			count_entry(&tally, &item->event);

@@ -375,21 +375,12 @@ bool writer_is_pending(const struct writer *writer)
 	return writer->runs.size > 0 || writer->entry_count > 0;
 }
 
-void writer_count_pending(const struct writer *writer, struct loss *sum)
+bool writer_pending_entry(const struct writer *writer, size_t at, struct format_entry *ret_entry)
 {
-	for (size_t i = 0; i < writer->entry_count; i++) {
-		struct format_entry entry;
-
-		format_read_entry(writer->entries[i], &entry);
-		if (!format_is_event(&entry))
-			loss_add(sum, &(struct loss){
-					      .messages = 1,
-					      .bytes = entry.length,
-					      .first_ns = entry.time_ns,
-					      .last_ns = entry.time_ns,
-					      .source = entry.source,
-				      });
-	}
+	if (at >= writer->entry_count)
+		return false;
+	format_read_entry(writer->entries[at], ret_entry);
+	return true;
 }
 
 /* A piece of a message that waits at `data`, which may be all of it. */

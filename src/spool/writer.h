@@ -51,8 +51,8 @@ int writer_commit(struct writer *writer, uint64_t spare);
 /* Whether anything is appended and not committed. */
 bool writer_is_pending(const struct writer *writer);
 
-/* Adds the messages that are. */
-void writer_count_pending(const struct writer *writer, struct loss *sum);
+/* The entry number `at` of those that are. False: there are no more. */
+bool writer_pending_entry(const struct writer *writer, size_t at, struct format_entry *ret_entry);
 
 /* Takes what the file holds of a message whose entry is not there yet back into memory, if that is
  * no more than `max` bytes and any other record is written or whole: it waits as after a commit

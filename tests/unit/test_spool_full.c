@@ -451,7 +451,32 @@ static void test_a_gap_waits(void **state)
 	assert_int_equal(dropped_before(spool, 4), 9);
 }
 
-/* The same of a segment of an earlier run that was read through and kept. */
+/* A gap behind the end of a message that is in the file already is not handed over; when it is
+ * given up, it is not forgotten either. */
+static void test_a_gap_is_given_up(void **state)
+{
+	static uint8_t memory[MIB(1)];
+	static struct message_batch batch;
+	CLEANUP(spool_free) struct spool *spool = open_spool(MIB(4), 0);
+	struct source source = {.size_of = large_sizes};
+
+	(void)state;
+	source_fill(&source, &batch, memory, KIB(200), 1);
+	assert_int_equal(spool_append(spool, &batch), 0);
+	assert_int_equal(spool_commit(spool), 0);
+	source_fill(&source, &batch, memory, sizeof(memory), 1);
+	assert_int_equal(spool_append(spool, &batch), 0);
+	spool_note_loss(spool, &seven);
+	assert_int_equal(spool_record_loss(spool), 0);
+	assert_false(spool_has_loss(spool));
+	plan.room = 1;
+	assert_int_equal(spool_commit(spool), 0);
+	assert_true(spool_is_full(spool));
+	assert_int_equal(spool_give_up(spool), 0);
+	assert_true(spool_has_loss(spool));
+}
+
+/* What a segment of an earlier run says was dropped counts when it was read through and kept. */
 static void test_a_gap_of_an_earlier_run(void **state)
 {
 	struct spool_options options = {.path = scratch, .segment_bytes = MIB(1), .may_drop = true};
@@ -489,6 +514,7 @@ int main(void)
 		TEST(test_the_end_of_a_message_waits),
 		TEST(test_a_gap_waits),
 		TEST(test_room_for_a_part),
+		TEST(test_a_gap_is_given_up),
 		TEST(test_a_gap_of_an_earlier_run),
 	};
 
