@@ -1,7 +1,7 @@
 /* What a crash can leave: an index and a data file that are torn or damaged at any byte, each
  * without the other. Everything that is whole stays with its number, what is lost is on record, and
  * nothing is deleted that somebody might miss.
- * --wrap: fsync. */
+ * --wrap: fsync renameat2. */
 #include "test_spool_support.h"
 
 #include "base/crc32c.h"
@@ -21,6 +21,20 @@ int __wrap_fsync(int fd)
 	if (sync_fails)
 		errno = EIO;
 	return sync_fails ? -1 : __real_fsync(fd);
+}
+
+static bool knows_no_flags; /* the file system, as NFS */
+
+int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned int flags);
+int __real_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned int flags);
+
+int __wrap_renameat2(int from_fd, const char *from, int to_fd, const char *to, unsigned int flags)
+{
+	if (knows_no_flags && flags != 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	return __real_renameat2(from_fd, from, to_fd, to, flags);
 }
 
 static size_t few_sizes(uint64_t number)
@@ -87,6 +101,7 @@ static void note(void *data, const struct recover_news *news)
 
 static int setup(void **state)
 {
+	sync_fails = knows_no_flags = false;
 	draw(&image);
 	if (setup_scratch(state) < 0)
 		return -1;
@@ -496,6 +511,12 @@ static void test_data_put_aside_before_is_not_lost(void **state)
 	assert_int_equal(size_of_suffix(FORMAT_DATA_SUFFIX ".aside3"), 3);
 }
 
+static void test_where_renames_know_no_flags(void **state)
+{
+	knows_no_flags = true;
+	test_data_put_aside_before_is_not_lost(state);
+}
+
 static void test_an_empty_data_file_is_deleted(void **state)
 {
 	(void)state;
@@ -620,6 +641,7 @@ int main(void)
 		TEST(test_two_indexes_of_one_segment),
 		TEST(test_data_without_an_index_is_put_aside),
 		TEST(test_data_put_aside_before_is_not_lost),
+		TEST(test_where_renames_know_no_flags),
 		TEST(test_an_empty_data_file_is_deleted),
 		TEST(test_what_is_no_regular_file),
 		TEST(test_an_index_is_put_aside_before_its_data),
