@@ -74,6 +74,9 @@ int drop_from(struct weir_capture *capture, struct message_batch *batch)
 
 	if (!capture->drop_lanes || capture->phase != RUNNING)
 		return 0;
+	/* Behind the limits nothing is wanted, and nothing is missing. */
+	if (inflow_limit_reached(capture) && !spool_in_message(capture->spool))
+		batch->count = 0;
 	for (size_t i = 0; i < batch->count; i++) {
 		int r = drop_piece(capture, batch, &batch->pieces[i]);
 

@@ -5,13 +5,14 @@ import itertools
 import os
 import signal
 import subprocess
+import threading
 
 import pytest
 
 import frames
 import packed
 from frames import text, texts
-from harness import wait_until
+from harness import LIMIT, wait_until
 from servers.hostile import sending
 from spool_reader import payloads_of, read_spool
 
@@ -251,6 +252,29 @@ def test_a_limit_is_reached_when_there_is_room(weir, serve, disk):
 @pytest.mark.parametrize("name", ["", "drop", "BLOCK"])
 def test_no_such_policy(weir, serve, place, name):
     weir.capture("ws://localhost:1/", "--on-full", name).expect(2, "--on-full")
+
+
+def test_nothing_is_dropped_behind_a_limit(weir, serve, disk):
+    """What waits is all that is wanted; what comes meanwhile is read, since pings are answered."""
+    disk.fill()
+    spool, told = disk.path / "spool", threading.Event()
+
+    def script(connection):
+        connection.upgrade(more=texts(BLOCK[:10]))
+        assert told.wait(LIMIT)
+        connection.send(texts(BLOCK[10:20]) + frames.frame(frames.PING, b""))
+        connection.next_of(frames.PONG)
+        disk.free()
+        assert connection.answer_close() == 1000
+
+    server = serve(script)
+    process = weir.start_capture(server.url, "--keep", "--spool", spool, "--messages", "5",
+                                 "--on-full", "drop-newest", "--status", "json")
+    is_told(process)
+    told.set()
+    report = process.wait().expect(0).report
+    assert payloads_of(spool) == BLOCK[:5] and report["dropped_messages"] == 0
+    server.join()
 
 
 @pytest.mark.parametrize("options", [[], ["--ephemeral"]])
