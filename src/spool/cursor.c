@@ -128,6 +128,30 @@ static int refresh(struct cursor *cursor)
 	return 0;
 }
 
+static bool is_header_missing(const struct cursor *cursor, uint64_t first_seq)
+{
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
+
+	format_name(name, first_seq, FORMAT_OPEN_SUFFIX);
+	return fstatat(cursor->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       status.st_size < FORMAT_HEADER_SIZE;
+}
+
+/* −ENODATA: there is no header yet. One that is there may have been written in this moment, so it
+ * is damaged when it is so twice. */
+static int open_unsealed(const struct cursor *cursor, uint64_t first_seq,
+			 struct reader **ret_reader)
+{
+	int r = reader_open(cursor->dir_fd, first_seq, false, ret_reader);
+
+	if (r != -EBADMSG)
+		return r;
+	if (is_header_missing(cursor, first_seq))
+		return -ENODATA;
+	return reader_open(cursor->dir_fd, first_seq, false, ret_reader);
+}
+
 /* Opens a segment, which may be sealed by its owner in the same moment. */
 static int open_reader(const struct cursor *cursor, const struct listing_entry *entry,
 		       bool *ret_sealed, struct reader **ret_reader)
@@ -136,7 +160,7 @@ static int open_reader(const struct cursor *cursor, const struct listing_entry *
 
 	*ret_sealed = false;
 	if (!entry->sealed)
-		r = reader_open(cursor->dir_fd, entry->first_seq, false, ret_reader);
+		r = open_unsealed(cursor, entry->first_seq, ret_reader);
 	if (r != -ENOENT)
 		return r;
 	*ret_sealed = true;
@@ -166,7 +190,7 @@ static bool is_being_begun(const struct cursor *cursor, const struct listing_ent
 {
 	bool last = cursor->at + 1 == cursor->listing.count;
 
-	return cursor->live && last && !entry->sealed && (error == -EBADMSG || error == -ENOENT);
+	return cursor->live && last && !entry->sealed && (error == -ENODATA || error == -ENOENT);
 }
 
 /* Opens the segment that the listing says is next. 1; 0: not yet; −ENOENT: it is not there any
@@ -186,7 +210,7 @@ static int open_listed(struct cursor *cursor)
 	cursor->has_passed = true;
 	cursor->at++;
 	cursor->gone = false;
-	if (r == -EBADMSG && !cursor->sealed)
+	if (r == -ENODATA)
 		return -ENOENT; /* its writer died before the header was whole */
 	if (r < 0)
 		return r;

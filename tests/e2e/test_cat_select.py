@@ -258,3 +258,18 @@ def test_the_length_of_an_event(weir, eventful):
         json.loads(out[4:4 + size])
         out = out[4 + size:]
     assert out == b""
+
+
+@pytest.mark.parametrize("follow", [[], ["--follow"]])
+def test_an_open_segment_whose_header_is_damaged(weir, place, follow):
+    """It is not one that was just begun."""
+    spool = write_spool(place.directory("open"), MADE[:2], last_open=True)
+    index = spool / f"{10:020}.index.open"
+    raw = bytearray(index.read_bytes())
+    raw[25] ^= 1
+    index.write_bytes(raw)
+    result = weir.run("cat", spool, *follow)
+    assert result.out == b"".join(record.payload + b"\n" for record in MADE[0])
+    result.expect(5, index.name, "damaged")
+    index.write_bytes(raw[:63])
+    weir.run("cat", spool, *follow).expect(0)
