@@ -138,3 +138,15 @@ ssize_t io_read_file(int dir_fd, const char *path, void *data, size_t size)
 	}
 	return (ssize_t)done;
 }
+
+int io_open_names(int dir_fd, DIR **ret_names)
+{
+	CLEANUP_FD int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *names = fd < 0 ? NULL : fdopendir(fd);
+
+	if (!names)
+		return -errno;
+	take_fd(&fd);
+	*ret_names = names;
+	return 0;
+}

@@ -1,7 +1,9 @@
-/* Reads and writes that finish: interrupted and short calls are carried on. */
+/* Reads and writes that finish: interrupted and short calls are carried on. And the names in a
+ * directory. */
 #ifndef WEIR_BASE_IO_H
 #define WEIR_BASE_IO_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,5 +34,15 @@ ssize_t io_pread_all(int fd, void *data, size_t size, off_t offset);
 /* Opens a file, relative to `dir_fd`, and reads up to `size` bytes, fewer only at its end. It need
  * not be a regular one. Returns the count or −errno. */
 ssize_t io_read_file(int dir_fd, const char *path, void *data, size_t size);
+
+/* The directory that is open as `dir_fd`, for readdir(3), from its beginning; others that read it
+ * have positions of their own. To be closed by closedir(3). Errors: those of open(2). */
+int io_open_names(int dir_fd, DIR **ret_names);
+
+static inline void io_close_namesp(DIR **names)
+{
+	if (*names)
+		closedir(*names);
+}
 
 #endif

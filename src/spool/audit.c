@@ -5,12 +5,12 @@
  */
 #include "spool/audit.h"
 
+#include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
 #include "spool/listing.h"
 #include "spool/salvage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -288,12 +288,6 @@ static int check_segment(struct walk *walk, struct listing_entry entry)
 	return 0;
 }
 
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* What is no file of a segment. */
 static void tell_name(const struct audit *audit, const char *name)
 {
@@ -311,14 +305,13 @@ static void tell_name(const struct audit *audit, const char *name)
 
 static int tell_names(const struct audit *audit)
 {
-	CLEANUP_FD int fd = openat(audit->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(io_close_names) DIR *names = NULL;
 	struct dirent *found;
+	int r = io_open_names(audit->dir_fd, &names);
 
-	if (!dir)
-		return -errno;
-	take_fd(&fd);
-	while ((errno = 0, found = readdir(dir)))
+	if (r < 0)
+		return r;
+	while ((errno = 0, found = readdir(names)))
 		tell_name(audit, found->d_name);
 	return -errno;
 }

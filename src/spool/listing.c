@@ -4,21 +4,15 @@
  */
 #include "spool/listing.h"
 
+#include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
 
 static int add(struct listing *listing, size_t *room, struct listing_entry entry)
 {
@@ -141,19 +135,14 @@ static void merge(struct listing *listing)
 int listing_read(int dir_fd, struct listing *ret_listing)
 {
 	CLEANUP(listing_done) struct listing listing = {0};
-	CLEANUP(close_dir) DIR *dir = NULL;
-	CLEANUP_FD int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(io_close_names) DIR *names = NULL;
 	struct dirent *found;
 	size_t room = 0;
-	int r;
+	int r = io_open_names(dir_fd, &names);
 
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
-	take_fd(&fd);
-	while ((errno = 0, found = readdir(dir))) {
+	if (r < 0)
+		return r;
+	while ((errno = 0, found = readdir(names))) {
 		r = add_name(&listing, &room, dir_fd, found);
 		if (r < 0)
 			return r;

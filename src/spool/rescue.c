@@ -9,12 +9,12 @@
  */
 #include "spool/rescue.h"
 
+#include "base/io.h"
 #include "base/macro.h"
 #include "spool/listing.h"
 #include "spool/segment.h"
 #include "spool/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -215,12 +215,6 @@ static int save_segments(struct state *state, const struct listing *listing, uin
 	return 0;
 }
 
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 /* ".index.aside3", ".index.open.aside1", ".data.aside2" */
 static bool parse_aside(struct aside *aside, const char *name)
 {
@@ -267,17 +261,16 @@ static int by_place(const void *a, const void *b)
 
 static int find_asides(struct state *state)
 {
-	CLEANUP_FD int fd = openat(state->rescue->from_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(io_close_names) DIR *names = NULL;
 	struct dirent *found;
+	int r = io_open_names(state->rescue->from_fd, &names);
 
-	if (!dir)
-		return -errno;
-	take_fd(&fd);
-	while ((errno = 0, found = readdir(dir))) {
+	if (r < 0)
+		return r;
+	while ((errno = 0, found = readdir(names))) {
 		struct aside aside = {0};
-		int r = parse_aside(&aside, found->d_name) ? add_aside(state, &aside) : 0;
 
+		r = parse_aside(&aside, found->d_name) ? add_aside(state, &aside) : 0;
 		if (r < 0)
 			return r;
 	}

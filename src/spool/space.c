@@ -4,19 +4,14 @@
  */
 #include "spool/space.h"
 
+#include "base/io.h"
+#include "base/macro.h"
 #include "spool/format.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
-
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
 
 enum file {
 	FILE_OTHER,
@@ -59,18 +54,14 @@ static void add(int dir_fd, const char *name, bool all, struct space *space)
 
 static int read_all(int dir_fd, bool all, struct space *ret_space)
 {
-	CLEANUP(close_dir) DIR *dir = NULL;
-	CLEANUP_FD int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CLEANUP(io_close_names) DIR *names = NULL;
 	struct space space = {.bytes = 0};
 	struct dirent *found;
+	int r = io_open_names(dir_fd, &names);
 
-	if (fd < 0)
-		return -errno;
-	dir = fdopendir(fd);
-	if (!dir)
-		return -errno;
-	take_fd(&fd);
-	while ((errno = 0, found = readdir(dir)))
+	if (r < 0)
+		return r;
+	while ((errno = 0, found = readdir(names)))
 		add(dir_fd, found->d_name, all, &space);
 	if (errno != 0)
 		return -errno;

@@ -5,11 +5,11 @@
  */
 #include "spool/summary.h"
 
+#include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
 #include "spool/input.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -235,23 +235,16 @@ void summary_add(struct summary *summary, const struct listing_entry *entry,
 	summary->cuts += entry->cut;
 }
 
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
-
 int summary_disk_bytes(int dir_fd, uint64_t *ret_bytes)
 {
-	CLEANUP_FD int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	CLEANUP(close_dir) DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	CLEANUP(io_close_names) DIR *names = NULL;
 	struct dirent *found;
 	uint64_t bytes = 0;
+	int r = io_open_names(dir_fd, &names);
 
-	if (!dir)
-		return -errno;
-	take_fd(&fd);
-	while ((errno = 0, found = readdir(dir)))
+	if (r < 0)
+		return r;
+	while ((errno = 0, found = readdir(names)))
 		if (found->d_name[0] != '.')
 			bytes += disk_bytes_of(dir_fd, found->d_name);
 	if (errno != 0)

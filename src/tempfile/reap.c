@@ -5,25 +5,19 @@
  * and who makes one where that is impossible looks again after locking it; a directory's maker does
  * the same. So whoever gets the lock here owns what it locks, and may delete it once it is sure
  * that the name still is that of what was locked. */
+#include "base/io.h"
 #include "base/macro.h"
 #include "tempfile/delete.h"
 #include "tempfile/mark.h"
 #include "tempfile/remove.h"
 #include "tempfile/stage.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
 #include <tempfile.h>
 #include <unistd.h>
-
-static void close_dirp(DIR **dir)
-{
-	if (*dir)
-		closedir(*dir);
-}
 
 /* What may be ours, by what can be seen without opening it. */
 static bool is_candidate(const struct stat *status)
@@ -47,17 +41,12 @@ static int open_candidate(int dir_fd, const char *name)
 
 static bool is_empty(int fd)
 {
-	CLEANUP(close_dir) DIR *dir = NULL;
-	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), entries = 0;
+	CLEANUP(io_close_names) DIR *names = NULL;
+	int entries = 0;
 
-	if (again < 0)
+	if (io_open_names(fd, &names) < 0)
 		return false;
-	dir = fdopendir(again);
-	if (!dir) {
-		close(again);
-		return false;
-	}
-	while (entries <= 2 && readdir(dir))
+	while (entries <= 2 && readdir(names))
 		entries++;
 	return entries == 2;
 }
@@ -141,7 +130,7 @@ static int reap(DIR *dir, struct tempfile_reaped *reaped)
 
 int tempfile_reap(const char *path, struct tempfile_reaped *ret_reaped)
 {
-	CLEANUP(close_dir) DIR *dir = NULL;
+	CLEANUP(io_close_names) DIR *dir = NULL;
 	struct tempfile_reaped reaped = {0};
 	int r;
 

@@ -5,35 +5,20 @@ import os
 import pytest
 
 from crc32c import crc32c
-from frames import binary, text, texts
+from damage import MESSAGES, flip, spool  # noqa: F401 (one is a fixture)
+from frames import binary, text
 from servers.hostile import sending
 from spool_reader import ENTRY, HEADER, read_segment, read_spool
-
-MESSAGES = [b"message %d" % n for n in range(30)]
 
 
 def lines(messages):
     return b"".join(message + b"\n" for message in messages)
 
 
-@pytest.fixture
-def spool(weir, serve):
-    """Three segments of ten messages."""
-    result, spool = weir.captured(serve(sending(texts(MESSAGES))).url, "--segment-messages", "10")
-    result.expect(0)
-    return spool
-
-
 def indexes(spool):
     """Of the segments that hold messages."""
     return [path for path in sorted(spool.glob("*.index"))
             if any(r.is_message for r in read_segment(path).records)]
-
-
-def flip(path, at):
-    raw = bytearray(path.read_bytes())
-    raw[at] ^= 0x10
-    path.write_bytes(raw)
 
 
 def test_everything_in_order(weir, spool):

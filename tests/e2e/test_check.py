@@ -7,21 +7,12 @@ import subprocess
 import pytest
 
 from crc32c import crc32c
+from damage import MESSAGES, flip, index_of, spool  # noqa: F401 (one is a fixture)
 from frames import text, texts
 from harness import wait_until
 from servers.hostile import sending
-from spool_reader import ENTRY, HEADER, payloads_of, read_segment
+from spool_reader import ENTRY, HEADER, payloads_of
 from spool_writer import Made, write_spool
-
-MESSAGES = [b"message %d" % n for n in range(30)]
-
-
-@pytest.fixture
-def spool(weir, serve):
-    """Three segments of ten messages."""
-    result, spool = weir.captured(serve(sending(texts(MESSAGES))).url, "--segment-messages", "10")
-    result.expect(0)
-    return spool
 
 
 def check(weir, spool, code, *words):
@@ -39,21 +30,6 @@ def check(weir, spool, code, *words):
 
 def damages(out):
     return [line for line in out.splitlines() if ": damaged: " in line]
-
-
-def flip(path, at):
-    raw = bytearray(path.read_bytes())
-    raw[at] ^= 0x10
-    path.write_bytes(raw)
-
-
-def index_of(spool, number):
-    """The index with a message, and the message's place in it."""
-    for path in spool.glob("*.index"):
-        payloads = [r.payload for r in read_segment(path).records]
-        if MESSAGES[number] in payloads:
-            return path, payloads.index(MESSAGES[number])
-    raise AssertionError(number)
 
 
 def test_whole(weir, spool):

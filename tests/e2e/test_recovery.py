@@ -5,19 +5,10 @@ import os
 import pytest
 
 from crc32c import crc32c
+from damage import MESSAGES, flip, spool  # noqa: F401 (one is a fixture)
 from frames import text, texts
 from servers.hostile import sending
 from spool_reader import DAMAGED, ENTRY, GAP, GAP_END, HEADER, LOST, payloads_of, read_segment, records_of
-
-MESSAGES = [b"message %d" % n for n in range(30)]
-
-
-@pytest.fixture
-def spool(weir, serve):
-    """Three segments of ten messages."""
-    result, spool = weir.captured(serve(sending(texts(MESSAGES))).url, "--segment-messages", "10")
-    result.expect(0)
-    return spool
 
 
 def indexes(spool):
@@ -27,12 +18,6 @@ def indexes(spool):
 def as_open(index):
     """The last segment, as a death leaves it."""
     return index.rename(index.with_suffix(".index.open"))
-
-
-def flip(path, at):
-    raw = bytearray(path.read_bytes())
-    raw[at] ^= 0x10
-    path.write_bytes(raw)
 
 
 def number_of(index, payload):

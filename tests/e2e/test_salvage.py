@@ -6,20 +6,11 @@ import shutil
 import pytest
 
 from crc32c import crc32c
-from frames import text, texts
+from damage import MESSAGES, flip, index_of, spool  # noqa: F401 (one is a fixture)
+from frames import text
 from servers.hostile import sending
 from spool_reader import DAMAGED, ENTRY, GAP, HEADER, payloads_of, read_segment, records_of
 from spool_writer import Made, write_segment, write_spool
-
-MESSAGES = [b"message %d" % n for n in range(30)]
-
-
-@pytest.fixture
-def spool(weir, serve):
-    """Three segments of ten messages."""
-    result, spool = weir.captured(serve(sending(texts(MESSAGES))).url, "--segment-messages", "10")
-    result.expect(0)
-    return spool
 
 
 def contents(spool):
@@ -36,21 +27,6 @@ def salvage(weir, spool, place, code, *words):
     assert contents(spool) == before, "the damaged one is only read"
     weir.run("check", clean).expect(0)
     return clean, result
-
-
-def flip(path, at):
-    raw = bytearray(path.read_bytes())
-    raw[at] ^= 0x10
-    path.write_bytes(raw)
-
-
-def index_of(spool, number):
-    """The index with a message, and the message's place in it."""
-    for path in spool.glob("*.index"):
-        payloads = [r.payload for r in read_segment(path).records]
-        if MESSAGES[number] in payloads:
-            return path, payloads.index(MESSAGES[number])
-    raise AssertionError(number)
 
 
 def by_number(spool):
