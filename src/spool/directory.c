@@ -247,13 +247,6 @@ uint64_t directory_seq_in(int dir_fd)
 	return read_lock(dir_fd, text) <= 0 ? 0 : parse_note(text);
 }
 
-static uint64_t records_in(uint64_t index_size)
-{
-	return index_size < FORMAT_HEADER_SIZE
-		       ? 0
-		       : (index_size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
-}
-
 /* One that cannot be read is found out when it is to be handed on. */
 static int measure_packed(const struct spool_directory *directory, struct segment *segment)
 {
@@ -263,7 +256,7 @@ static int measure_packed(const struct spool_directory *directory, struct segmen
 	if (r < 0 && r != -EBADMSG)
 		return r;
 	segment->disk_bytes = sizes.disk_bytes;
-	segment->records = records_in(sizes.index_size);
+	segment->records = format_count_entries(sizes.index_size);
 	return 0;
 }
 
@@ -295,6 +288,6 @@ int directory_measure(const struct spool_directory *directory, struct segment *s
 	if (segment->has_cuts)
 		segment->disk_bytes += space_of_file(directory, segment, FORMAT_DATA_CUT_SUFFIX) +
 				       space_of_file(directory, segment, FORMAT_INDEX_CUT_SUFFIX);
-	segment->records = records_in((uint64_t)index.st_size);
+	segment->records = format_count_entries((uint64_t)index.st_size);
 	return 0;
 }

@@ -109,6 +109,14 @@ static inline uint64_t format_data_size(const struct format_entry *entry)
 	return format_is_event(entry) ? 0 : entry->length + 1;
 }
 
+/* How many whole entries an index of this size has. */
+static inline uint64_t format_count_entries(uint64_t index_size)
+{
+	if (index_size < FORMAT_HEADER_SIZE)
+		return 0;
+	return (index_size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
+}
+
 void format_write_header(uint8_t to[FORMAT_HEADER_SIZE], const struct format_header *header);
 
 enum format_header_error {

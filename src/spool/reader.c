@@ -422,8 +422,7 @@ int reader_count(struct reader *reader, uint64_t *ret_count)
 
 	if (r < 0)
 		return r;
-	*ret_count =
-		size < FORMAT_HEADER_SIZE ? 0 : (size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
+	*ret_count = format_count_entries(size);
 	return 0;
 }
 

@@ -150,16 +150,9 @@ static bool holds_what_it_says(const struct state *state, const struct salvage_s
 	return source->sealed && segment_check(state->rescue->from_fd, &segment) >= 0;
 }
 
-static uint64_t entries_in(const struct salvage_source *source)
-{
-	return source->index_size < FORMAT_HEADER_SIZE
-		       ? 0
-		       : (source->index_size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
-}
-
 static int save_opened(struct state *state, struct salvage_source *source, const char *name)
 {
-	uint64_t end = source->first_seq + entries_in(source);
+	uint64_t end = source->first_seq + format_count_entries(source->index_size);
 	struct salvage_report report = {0};
 	int r;
 
@@ -291,9 +284,11 @@ static int try_pair(struct state *state, struct aside *index, struct aside *data
 
 	if (r < 0)
 		return is_of_source(r) ? 0 : r;
-	source.end_seq = index->first_seq + MAX(entries_in(&source), reader_records(source.reader));
+	source.end_seq = index->first_seq + MAX(format_count_entries(source.index_size),
+						reader_records(source.reader));
 	if (overlaps(state, index->first_seq, source.end_seq)) {
-		if (!is_there(state, index->first_seq, index->first_seq + entries_in(&source)))
+		if (!is_there(state, index->first_seq,
+			      index->first_seq + format_count_entries(source.index_size)))
 			tell(state, RESCUE_OVERLAP, index->name, 0);
 		index->used = data->used = true;
 		return 1;

@@ -137,7 +137,7 @@ static int look_inside(struct input *index, struct input *data, bool sealed,
 	r = read_header(index, segment->first_seq, &header);
 	if (r < 0)
 		return r;
-	segment->records = (index_size - FORMAT_HEADER_SIZE) / FORMAT_ENTRY_SIZE;
+	segment->records = format_count_entries(index_size);
 	if (sealed && header.records > 0 && header.records != segment->records)
 		return -EBADMSG;
 	if (segment->records == 0)
