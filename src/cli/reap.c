@@ -30,7 +30,8 @@
 struct reap {
 	const char *prefix, *suffix;
 	bool unprocessed, asides, dry_run;
-	bool by_link; /* what is looked at was named by a symbolic link */
+	bool by_link;  /* what is looked at was named by a symbolic link */
+	bool is_named; /* it is a spool that was named itself, and not its directory */
 	uint64_t older_ns;
 	uint64_t removed, kept, used, failed;
 };
@@ -170,7 +171,7 @@ static void reap_spool(void *data, const struct spools_found *found)
 
 	if (r < 0 || !leftover.ours || !is_old(reap, &leftover))
 		return;
-	if (!temporary && !(reap->asides && leftover.asides > 0))
+	if (!temporary && !(reap->is_named && reap->asides && leftover.asides > 0))
 		return;
 	r = leftover_lock(found->dir_fd, &lock_fd);
 	if (r == -EWOULDBLOCK)
@@ -194,6 +195,7 @@ static void reap_argument(void *data, const struct spools_found *found)
 	struct reap *reap = data;
 	int r;
 
+	reap->is_named = found->is_spool;
 	if (found->is_spool && reap->by_link) {
 		say_error("%s is a symbolic link to a spool, and left alone", found->path);
 		reap->failed++;

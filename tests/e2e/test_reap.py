@@ -119,6 +119,7 @@ def test_a_named_spool_is_none_of_its_business(weir, place):
     aside.write_text("12345")
     assert reap(weir, place.root) == [] and reap(weir, spool) == []
     assert reap(weir, spool, "--unprocessed") == [] and aside.exists()
+    assert reap(weir, place.root, "--asides") == [] and aside.exists()
     assert reap(weir, spool, "--asides") == [f"removed what was put aside in {spool}: 5 B that was put aside"]
     assert [path.name for path in spool.iterdir()] == ["lock"]
 
