@@ -218,7 +218,11 @@ int pressure_relieve(void *data)
 	}
 	if (r < 0)
 		return events_fail_storage(capture, r);
-	return pressure_is_on(capture) ? look_for_room(capture) : go_on(capture);
+	if (!pressure_is_on(capture))
+		return go_on(capture);
+	r = look_for_room(capture);
+	/* To drop what comes is to read it, also after something else was waited for. */
+	return r < 0 || !capture->drop_lanes ? r : inflow_resume(capture);
 }
 
 /* New messages that wait are dropped like those that came later. */

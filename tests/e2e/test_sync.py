@@ -184,6 +184,25 @@ def test_a_sync_that_fails(faulty, serve, place, collector, fault, how):  # noqa
 
 
 @preloaded
+def test_what_is_dropped_is_read(faulty, serve, place):  # noqa: F811
+    """The disk is full behind the first segment, while reading waits for that one to be durable."""
+    def script(connection):
+        connection.upgrade()
+        connection.send(texts(MESSAGES * 20) + frames.frame(frames.PING))
+        connection.next_of(frames.PONG)
+        connection.finish()
+
+    server = serve(script)
+    result, happened = faulty("writev:ENOSPC:2:0", "capture", server.url, "--spool",
+                              place.root / "spool", "--keep", "--sync", "every", "--on-full",
+                              "drop-newest", "--segment-messages", "1", "--status", "json")
+    assert happened
+    report = result.expect(0).report
+    assert report["messages"] == 1 and report["dropped_messages"] == 20 * len(MESSAGES) - 1
+    server.join()
+
+
+@preloaded
 def test_the_server_is_told_of_a_sync_that_fails(faulty, serve, place):  # noqa: F811
     def script(connection):
         connection.upgrade(more=texts(MESSAGES[:10]))
