@@ -82,7 +82,8 @@ int spool_retry(struct spool *spool);
  * in memory, as on a full disk, and the segment can be sealed without it. */
 int spool_split(struct spool *spool);
 
-/* Forgets what waits: it was never captured. Errors: ftruncate(2)'s. */
+/* Forgets what waits: it was never captured. Events of that are counted as lost. Errors:
+ * ftruncate(2)'s. */
 int spool_give_up(struct spool *spool);
 
 /* Takes all pieces of a batch; see writer_append(). Segments are sealed and begun as they fill. */

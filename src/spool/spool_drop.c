@@ -31,6 +31,7 @@ static bool is_our_gap(const struct format_entry *entry)
 struct tally {
 	struct loss messages;	 /* that it holds, */
 	struct loss gaps;	 /* and that it says were dropped before */
+	uint64_t events;	 /* the others */
 	struct format_entry gap; /* whose end is the next entry; kind 0: none */
 };
 
@@ -50,6 +51,8 @@ static void count_entry(struct tally *tally, const struct format_entry *entry)
 		loss_add(&tally->gaps, &loss);
 	} else if (!format_is_event(entry)) {
 		loss_add(&tally->messages, &loss);
+	} else {
+		tally->events += !is_our_gap(entry);
 	}
 	tally->gap = is_our_gap(entry) ? *entry : (struct format_entry){0};
 }
@@ -188,6 +191,7 @@ void spool_recall_loss(struct spool *spool)
 		if (item->is_event)
 			count_entry(&tally, &item->event);
 	loss_add(&spool->loss, &tally.gaps);
+	spool->counters.lost_events += tally.events;
 }
 
 bool spool_has_loss(const struct spool *spool)

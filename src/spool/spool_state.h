@@ -85,7 +85,8 @@ bool spool_has_room_for_event(const struct spool *spool, enum format_kind kind);
 /* How much may be reserved ahead of what is written. */
 uint64_t spool_spare(const struct spool *spool);
 
-/* What is forgotten with what waits is to be put on record again: see spool_drop.c. */
+/* Gaps that are forgotten with what waits are to be put on record again, and other events are lost:
+ * see spool_drop.c. */
 void spool_recall_loss(struct spool *spool);
 
 /* The parts of spool_sync.c that spool.c and spool_write.c call; all do nothing without sync. */

@@ -452,9 +452,10 @@ static void test_a_gap_waits(void **state)
 }
 
 /* A gap behind the end of a message that is in the file already is not handed over; when it is
- * given up, it is not forgotten either. */
+ * given up, it is not forgotten either. Other events are, and counted. */
 static void test_a_gap_is_given_up(void **state)
 {
+	const struct spool_event event = {.kind = FORMAT_CONNECTED};
 	static uint8_t memory[MIB(1)];
 	static struct message_batch batch;
 	CLEANUP(spool_free) struct spool *spool = open_spool(MIB(4), 0);
@@ -472,8 +473,10 @@ static void test_a_gap_is_given_up(void **state)
 	plan.room = 1;
 	assert_int_equal(spool_commit(spool), 0);
 	assert_true(spool_is_full(spool));
+	assert_int_equal(spool_add_event(spool, &event), 0);
 	assert_int_equal(spool_give_up(spool), 0);
 	assert_true(spool_has_loss(spool));
+	assert_int_equal(spool_counters(spool).lost_events, 1);
 }
 
 /* What a segment of an earlier run says was dropped counts when it was read through and kept. */
