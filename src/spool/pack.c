@@ -51,11 +51,6 @@ static void work_donep(struct work *work)
 	free(work->again);
 }
 
-static bool is_cancelled(const struct pack_job *job)
-{
-	return job->cancel && atomic_load(job->cancel);
-}
-
 /* Opens a file of the segment for reading, and tells how large it is. */
 static int open_file(int dir_fd, uint64_t seq, const char *suffix, int *ret_fd, uint64_t *ret_size)
 {
@@ -144,7 +139,7 @@ static int pack_data(struct work *work)
 
 	for (size_t i = 0; r >= 0 && i < work->count; i++) {
 		r = pack_frame(work, &work->frames[i]);
-		if (r >= 0 && is_cancelled(work->job))
+		if (r >= 0 && pack_is_cancelled(work->job))
 			r = -ECANCELED;
 		else if (r >= 0 && work->frames[i + 1].at > most)
 			r = -EFBIG;

@@ -16,6 +16,11 @@ struct pack_job {
 	const atomic_bool *cancel; /* set: to stop soon; may be NULL */
 };
 
+static inline bool pack_is_cancelled(const struct pack_job *job)
+{
+	return job->cancel && atomic_load(job->cancel);
+}
+
 /* Puts one compressed file, which is on the disk by then (fsync(2)), in the place of the two.
  * Errors: −ECANCELED; −EFBIG (it would not become smaller by a tenth); −ENOMEM, −ENOSYS, those of
  * open(2), write(2), fsync(2). After an error the two files are as they were, or the next start

@@ -30,11 +30,6 @@ static int open_packed(int dir_fd, uint64_t seq, struct packed **ret_packed)
 	return fd < 0 ? -errno : packed_open(fd, ret_packed);
 }
 
-static bool is_cancelled(const struct pack_job *job)
-{
-	return job->cancel && atomic_load(job->cancel);
-}
-
 /* What cannot be decompressed becomes a hole. */
 static int write_data(const struct pack_job *job, struct packed *packed, int fd, uint8_t *chunk)
 {
@@ -46,7 +41,7 @@ static int write_data(const struct pack_job *job, struct packed *packed, int fd,
 
 		if (n > 0)
 			r = io_pwrite_all(fd, chunk, (size_t)n, (off_t)at);
-		if (r >= 0 && is_cancelled(job))
+		if (r >= 0 && pack_is_cancelled(job))
 			r = -ECANCELED;
 		if (r < 0)
 			return r;
