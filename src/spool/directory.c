@@ -95,14 +95,36 @@ static int open_and_lock(struct spool_directory *directory)
 	return -EWOULDBLOCK;
 }
 
+static uint64_t parse_note(const char *text)
+{
+	if (strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) != 0)
+		return 0;
+	return strtoull(text + strlen(NOTE_WORD), NULL, 10);
+}
+
+static int read_note(const struct spool_directory *directory, uint64_t *ret_next_seq)
+{
+	char text[NOTE_SIZE] = "";
+	ssize_t n = io_pread_all(directory->lock_fd, text, sizeof(text) - 1, 0);
+
+	if (n < 0)
+		return (int)n;
+	*ret_next_seq = parse_note(text);
+	return 0;
+}
+
+/* A note that cannot be read must not be written again as another one. */
 static int lock(struct spool_directory *directory)
 {
+	uint64_t next_seq;
 	int r = open_and_lock(directory);
 
+	if (r >= 0)
+		r = read_note(directory, &next_seq);
 	if (r < 0)
 		return r;
 	/* Only for others: without space for it, the spool is ours all the same. */
-	if (directory_note_seq(directory, directory_noted_seq(directory)) >= 0)
+	if (directory_note_seq(directory, next_seq) >= 0)
 		owner_note(directory->lock_fd, NOTE_LINE);
 	return 0;
 }
@@ -225,19 +247,11 @@ int directory_note_seq(const struct spool_directory *directory, uint64_t next_se
 	return io_pwrite_all(directory->lock_fd, text, (size_t)size, 0);
 }
 
-static uint64_t parse_note(const char *text)
-{
-	if (strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) != 0)
-		return 0;
-	return strtoull(text + strlen(NOTE_WORD), NULL, 10);
-}
-
 uint64_t directory_noted_seq(const struct spool_directory *directory)
 {
-	char text[NOTE_SIZE] = "";
+	uint64_t next_seq;
 
-	return io_pread_all(directory->lock_fd, text, sizeof(text) - 1, 0) <= 0 ? 0
-										: parse_note(text);
+	return read_note(directory, &next_seq) < 0 ? 0 : next_seq;
 }
 
 uint64_t directory_seq_in(int dir_fd)

@@ -236,6 +236,15 @@ def test_cat(faulty, weir, serve, place, fault):
         assert lines.startswith(result.out)
 
 
+def test_a_number_that_cannot_be_read_is_not_given_again(faulty, place):
+    """There is no segment to tell it: only the lock knows which number comes next."""
+    spool = place.directory("spool")
+    (spool / "lock").write_bytes(b"next 00000000000000000042\n")
+    result, _ = faulty("pread:EIO:1:0", "capture", "ws://127.0.0.1:1/", "--spool", spool, "--keep", path="/lock")
+    result.expect(5, str(spool))
+    assert (spool / "lock").read_bytes() == b"next 00000000000000000042\n"
+
+
 def test_the_library_itself(library, place):
     """Or nothing here would prove anything."""
     env = {**os.environ, "LD_PRELOAD": str(library), "WEIR_FAULT": "mkdir:EROFS:2",
