@@ -33,7 +33,8 @@ int events_fail_storage(struct weir_capture *capture, int error)
 	return events_end(capture, WEIR_END_FAILURE, CLOSE_INTERNAL);
 }
 
-void events_finish_when_idle(struct weir_capture *capture)
+/* When everything is handed on, and durable if it is to be, there is nothing left to run for. */
+static void finish_when_idle(struct weir_capture *capture)
 {
 	if (capture->phase == ENDING && delivery_is_idle(capture->delivery) &&
 	    sync_is_settled(capture))
@@ -81,7 +82,7 @@ int events_ran_dry(struct weir_capture *capture)
 	capture->phase = ENDING;
 	loop_timer_clear(capture->loop, &capture->age_timer);
 	r = events_kick(capture);
-	events_finish_when_idle(capture);
+	finish_when_idle(capture);
 	return r;
 }
 
@@ -91,6 +92,16 @@ int events_kick(struct weir_capture *capture)
 	int r = delivery_kick(capture->delivery);
 
 	return r < 0 ? events_fail_storage(capture, r) : 0;
+}
+
+int events_go_on(struct weir_capture *capture)
+{
+	int r = events_kick(capture);
+
+	if (r < 0)
+		return r;
+	finish_when_idle(capture);
+	return pressure_relieve(capture);
 }
 
 int events_progress(void *data, int stream_error, int spool_error)
@@ -110,7 +121,7 @@ int events_progress(void *data, int stream_error, int spool_error)
 		r = events_fail_storage(capture, spool_error);
 	if (r < 0)
 		return r;
-	events_finish_when_idle(capture);
+	finish_when_idle(capture);
 	return pressure_relieve(capture);
 }
 

@@ -9,14 +9,9 @@
 static int on_progress(void *data)
 {
 	struct weir_capture *capture = data;
-	int r;
 
 	spool_pack_collect(capture->spool);
-	r = events_kick(capture);
-	if (r < 0)
-		return r;
-	events_finish_when_idle(capture);
-	return inflow_resume(capture);
+	return events_go_on(capture);
 }
 
 int packing_begin(struct weir_capture *capture)

@@ -129,8 +129,9 @@ int events_ran_dry(struct weir_capture *capture);
 /* Begins the work that was left by an earlier run, or became possible. */
 int events_kick(struct weir_capture *capture);
 
-/* When everything is handed on, and durable if it is to be, there is nothing left to run for. */
-void events_finish_when_idle(struct weir_capture *capture);
+/* The same, and looks for room: something was made durable, or compressed. When everything is
+ * handed on, and durable if it is to be, the capture ends. */
+int events_go_on(struct weir_capture *capture);
 
 /* The open segment is to be sealed when it is old enough. */
 void events_watch_age(struct weir_capture *capture);

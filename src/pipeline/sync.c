@@ -30,12 +30,7 @@ static int on_progress(void *data)
 
 	if (r < 0)
 		r = fail(capture, r);
-	if (r >= 0)
-		r = events_kick(capture);
-	if (r < 0)
-		return r;
-	events_finish_when_idle(capture);
-	return pressure_relieve(capture);
+	return r < 0 ? r : events_go_on(capture);
 }
 
 static int on_timer(void *data)

@@ -176,7 +176,17 @@ def segment_paths(directory):
 
 
 def read_spool(directory):
-    """All segments in order; checks that no record number is used twice and none goes back."""
+    """All segments in order; checks that no record number is used twice and none goes back. Of one
+    that is in use, files may have other names by the time that they are opened."""
+    for _ in range(20):
+        try:
+            return _read_spool(directory)
+        except FileNotFoundError:
+            pass
+    return _read_spool(directory)
+
+
+def _read_spool(directory):
     segments = []
     for path in segment_paths(directory):
         segment = read_segment(path)
