@@ -232,7 +232,6 @@ static void put_event(struct output *output, const struct format_entry *entry)
 		put_count(output, "missing", entry->length);
 		break;
 	case FORMAT_GAP_END:
-		put(output, ",\"cause\":\"%s\"", cause_name(reason));
 		put_count(output, "missing_bytes", entry->length);
 		break;
 	case FORMAT_RECONNECTED:

@@ -223,7 +223,8 @@ EVENTS = [
      {"code": 1006, "reason": "violated", "cut": True, "cut_bytes": 77}),
     (Made(kind=GAP, value=3, flags=FLAG_SEQUENCE), {"kind": "gap", "cause": "server", "missing": 3}),
     (Made(kind=GAP, value=0, flags=LOST << 4, source=ANY), {"cause": "lost", "missing": None, "source": None}),
-    (Made(kind=GAP_END, value=99, flags=DROPPED << 4), {"kind": "gap-end", "cause": "dropped", "missing_bytes": 99}),
+    (Made(kind=GAP, value=3, flags=DROPPED << 4), {"kind": "gap", "cause": "dropped", "missing": 3}),
+    (Made(kind=GAP_END, value=99), {"kind": "gap-end", "missing_bytes": 99}),
     (Made(kind=RECONNECTED, value=5 * SECOND), {"kind": "reconnected", "down_ns": 5 * SECOND}),
     (Made(kind=77, value=2 ** 64 - 1, flags=3), {"kind": "event", "event": 77, "flags": 3, "value": 2 ** 64 - 1}),
 ]
@@ -242,6 +243,7 @@ def test_events(weir, eventful):
     for (_, wanted), event in zip(EVENTS, found):
         assert {key: event[key] for key in wanted} == wanted
         assert "payload" not in event
+        assert ("cause" in event) == (event["kind"] == "gap")
 
 
 def test_events_between_messages(weir, eventful):
