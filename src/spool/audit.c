@@ -166,12 +166,7 @@ static int read_segment(struct walk *walk)
 
 static void set_name(struct walk *walk, const struct listing_entry *entry)
 {
-	const char *suffix = entry->packed   ? FORMAT_PACKED_SUFFIX
-			     : entry->sealed ? FORMAT_INDEX_SUFFIX
-			     : entry->open   ? FORMAT_OPEN_SUFFIX
-					     : FORMAT_DATA_SUFFIX;
-
-	format_name(walk->name, entry->first_seq, suffix);
+	format_name(walk->name, entry->first_seq, listing_suffix(entry));
 }
 
 static int open_segment(struct walk *walk, const struct listing_entry *entry)

@@ -18,49 +18,22 @@ struct durable {
 	bool told;   /* that a sync has failed */
 };
 
-/* The numbers of the segments of a list. Errors: −ENOMEM. */
-static int list_found(const struct segment *found, uint64_t **ret_seqs, size_t *ret_count)
-{
-	uint64_t *seqs;
-	size_t count = 0;
-
-	for (const struct segment *at = found; at; at = at->next)
-		count++;
-	seqs = calloc(count + 1, sizeof(*seqs));
-	if (!seqs)
-		return -ENOMEM;
-	count = 0;
-	for (const struct segment *at = found; at; at = at->next)
-		seqs[count++] = at->first_seq;
-	*ret_seqs = seqs;
-	*ret_count = count;
-	return 0;
-}
-
-static int make_syncer(struct durable *durable)
-{
-	CLEANUP_FREE uint64_t *found = NULL;
-	struct syncer_options options = {
-		.dir_fd = durable->options.dir_fd,
-		.lock_fd = durable->options.lock_fd,
-		.end_seq = durable->options.end_seq,
-	};
-	int r = list_found(durable->options.found, &found, &options.found_count);
-
-	options.found = found;
-	return r < 0 ? r : syncer_new(&options, &durable->syncer);
-}
-
 int durable_new(const struct durable_options *options, struct durable **ret_durable)
 {
 	CLEANUP(durable_free) struct durable *durable = calloc(1, sizeof(*durable));
+	const struct syncer_options syncer = {
+		.dir_fd = options->dir_fd,
+		.lock_fd = options->lock_fd,
+		.found = options->found,
+		.end_seq = options->end_seq,
+	};
 	int r;
 
 	if (!durable)
 		return -ENOMEM;
 	durable->options = *options;
 	durable->captured.end_seq = durable->submitted.end_seq = options->end_seq;
-	r = make_syncer(durable);
+	r = syncer_new(&syncer, &durable->syncer);
 	if (r < 0)
 		return r;
 	*ret_durable = TAKE_PTR(durable);

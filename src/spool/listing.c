@@ -100,6 +100,15 @@ static int add_name(struct listing *listing, size_t *room, int dir_fd, const str
 	return 0;
 }
 
+const char *listing_suffix(const struct listing_entry *entry)
+{
+	if (entry->packed)
+		return FORMAT_PACKED_SUFFIX;
+	if (entry->sealed)
+		return FORMAT_INDEX_SUFFIX;
+	return entry->open ? FORMAT_OPEN_SUFFIX : FORMAT_DATA_SUFFIX;
+}
+
 static int by_sequence(const void *a, const void *b)
 {
 	const struct listing_entry *first = a, *second = b;

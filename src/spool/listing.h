@@ -36,6 +36,9 @@ struct listing {
 int listing_read(int dir_fd, struct listing *ret_listing);
 void listing_done(struct listing *listing);
 
+/* The suffix of the file that a segment is known by: its index, as a rule. */
+const char *listing_suffix(const struct listing_entry *entry);
+
 /* Whether a name with this suffix is one of a segment. */
 bool listing_is_suffix(const char *suffix);
 

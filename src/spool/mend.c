@@ -28,15 +28,6 @@ static int give_name(int dir_fd, uint64_t seq, const char *from_suffix, const ch
 	return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
 }
 
-static int create(int dir_fd, uint64_t seq, const char *suffix)
-{
-	char name[FORMAT_NAME_SIZE];
-	int fd = openat(dir_fd, format_name(name, seq, suffix),
-			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	return fd < 0 ? -errno : fd;
-}
-
 static int delete_drafts(int dir_fd, uint64_t seq)
 {
 	int r = segment_delete_file(dir_fd, seq, FORMAT_DRAFT_SUFFIX);
@@ -92,8 +83,8 @@ static int write_clean(const struct mend_options *options, struct salvage_source
 {
 	int dir_fd = options->dir_fd, r;
 	uint64_t seq = options->first_seq;
-	CLEANUP_FD int data_fd = create(dir_fd, seq, FORMAT_DATA_NEW_SUFFIX);
-	CLEANUP_FD int index_fd = create(dir_fd, seq, FORMAT_DRAFT_SUFFIX);
+	CLEANUP_FD int data_fd = segment_create_file(dir_fd, seq, FORMAT_DATA_NEW_SUFFIX);
+	CLEANUP_FD int index_fd = segment_create_file(dir_fd, seq, FORMAT_DRAFT_SUFFIX);
 
 	if (data_fd < 0 || index_fd < 0)
 		return MIN(data_fd, index_fd);

@@ -5,9 +5,9 @@
  */
 #include "spool/packer.h"
 
+#include "base/thread.h"
+
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 
@@ -74,20 +74,6 @@ static void *work(void *data)
 	return NULL;
 }
 
-/* Signals are for the threads of whoever uses the library. */
-static int start_thread(struct packer *packer)
-{
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&packer->thread, NULL, work, packer);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	packer->has_thread = r == 0;
-	return -r;
-}
-
 int packer_new(int dir_fd, int level, struct packer **ret_packer)
 {
 	CLEANUP(packer_free) struct packer *packer = calloc(1, sizeof(*packer));
@@ -102,9 +88,10 @@ int packer_new(int dir_fd, int level, struct packer **ret_packer)
 	packer->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (packer->event_fd < 0)
 		return -errno;
-	r = start_thread(packer);
+	r = thread_start(work, packer, &packer->thread);
 	if (r < 0)
 		return r;
+	packer->has_thread = true;
 	*ret_packer = TAKE_PTR(packer);
 	return 0;
 }

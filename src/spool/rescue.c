@@ -92,23 +92,14 @@ static int add_range(struct state *state, uint64_t first, uint64_t end)
 	return 0;
 }
 
-static int create(const struct state *state, uint64_t seq, const char *suffix)
-{
-	char name[FORMAT_NAME_SIZE];
-	int fd = openat(state->rescue->to->fd, format_name(name, seq, suffix),
-			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	return fd < 0 ? -errno : fd;
-}
-
 /* Until its index has its name, a segment is an open one, as after a death. */
 static int write_copy(const struct state *state, struct salvage_source *source,
 		      struct salvage_report *ret_report)
 {
 	int to_fd = state->rescue->to->fd, r;
 	uint64_t seq = source->first_seq;
-	CLEANUP_FD int data_fd = create(state, seq, FORMAT_DATA_SUFFIX);
-	CLEANUP_FD int index_fd = create(state, seq, FORMAT_OPEN_SUFFIX);
+	CLEANUP_FD int data_fd = segment_create_file(to_fd, seq, FORMAT_DATA_SUFFIX);
+	CLEANUP_FD int index_fd = segment_create_file(to_fd, seq, FORMAT_OPEN_SUFFIX);
 
 	if (data_fd < 0 || index_fd < 0)
 		return MIN(data_fd, index_fd);
@@ -171,14 +162,10 @@ static int save_segment(struct state *state, const struct listing_entry *entry, 
 	CLEANUP(salvage_close)
 	struct salvage_source source = {
 		.first_seq = entry->first_seq, .end_seq = end_seq, .sealed = entry->sealed};
-	const char *suffix = entry->packed   ? FORMAT_PACKED_SUFFIX
-			     : entry->sealed ? FORMAT_INDEX_SUFFIX
-			     : entry->open   ? FORMAT_OPEN_SUFFIX
-					     : FORMAT_DATA_SUFFIX;
 	char name[FORMAT_NAME_SIZE];
 	int r = entry->odd ? -EMEDIUMTYPE : 0;
 
-	format_name(name, entry->first_seq, suffix);
+	format_name(name, entry->first_seq, listing_suffix(entry));
 	if (r >= 0)
 		r = salvage_open_segment(&source, state->rescue->from_fd);
 	if (r >= 0)

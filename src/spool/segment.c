@@ -86,6 +86,15 @@ void segment_free(struct segment *segment)
 	free(segment);
 }
 
+int segment_create_file(int dir_fd, uint64_t first_seq, const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE];
+	int fd = openat(dir_fd, format_name(name, first_seq, suffix),
+			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int segment_rename(int dir_fd, uint64_t first_seq)
 {
 	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];

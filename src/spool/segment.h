@@ -58,6 +58,10 @@ int segment_ack(int dir_fd, struct segment *segment);
 /* Closes files without names, and leaves others as they are. NULL is fine. */
 void segment_free(struct segment *segment);
 
+/* Makes one file of the segment that begins with `first_seq`, for writing, which must not be there
+ * yet. A descriptor, or the errors of open(2). */
+int segment_create_file(int dir_fd, uint64_t first_seq, const char *suffix);
+
 /* Gives the index of the segment that begins with `first_seq` the name of a sealed one. Errors:
  * those of rename(2). */
 int segment_rename(int dir_fd, uint64_t first_seq);

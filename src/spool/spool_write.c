@@ -149,7 +149,7 @@ static int seal_committed(struct spool *spool)
 	return r;
 }
 
-static int seal(struct spool *spool)
+int spool_seal(struct spool *spool)
 {
 	int committed = commit(spool);
 	int r = 0;
@@ -180,7 +180,7 @@ static int append(struct spool *spool, const struct message_batch *batch, size_t
 			return r;
 		writer_append(spool->writer, batch, at);
 		if (writer_is_full(spool->writer))
-			r = seal(spool);
+			r = spool_seal(spool);
 		else if (*at < batch->count)
 			r = commit(spool);
 	}
@@ -312,7 +312,7 @@ int spool_retry(struct spool *spool)
 	spool->full = 0;
 	r = commit(spool);
 	if (r >= 0 && spool->full == 0 && spool->writer && writer_is_full(spool->writer))
-		r = seal(spool);
+		r = spool_seal(spool);
 	return r < 0 ? r : replay(spool);
 }
 
@@ -354,11 +354,6 @@ bool spool_in_message(const struct spool *spool)
 	if (waiting_has_pieces(&spool->waiting))
 		return waiting_in_message(&spool->waiting);
 	return spool->writer && writer_in_message(spool->writer);
-}
-
-int spool_seal(struct spool *spool)
-{
-	return seal(spool);
 }
 
 uint64_t spool_open_since_ns(const struct spool *spool)

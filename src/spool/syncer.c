@@ -17,12 +17,11 @@
  */
 #include "spool/syncer.h"
 
+#include "base/thread.h"
 #include "spool/segment.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
 
@@ -30,7 +29,8 @@
 
 struct syncer {
 	struct syncer_options options;
-	uint64_t *found;
+	uint64_t found[FOUND_MAX]; /* first numbers of the segments that were */
+	size_t found_count;	   /* all of them, also beyond that */
 	int dir_fd; /* our own, so that nobody else is told of an error in our place */
 	int event_fd;
 	pthread_t thread;
@@ -107,7 +107,7 @@ static int sync_segments(struct syncer *syncer)
 {
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < syncer->options.found_count; i++) {
+	for (size_t i = 0; r >= 0 && i < syncer->found_count; i++) {
 		if (!tell_found(syncer, syncer->found[i]))
 			return -ECANCELED;
 		r = sync_by_name(syncer, syncer->found[i], FORMAT_DATA_SUFFIX);
@@ -129,7 +129,7 @@ static int sync_found(struct syncer *syncer)
 		r = sync_data(syncer->options.lock_fd);
 	if (r < 0)
 		return r;
-	if (syncer->options.found_count <= FOUND_MAX)
+	if (syncer->found_count <= FOUND_MAX)
 		return sync_segments(syncer);
 	return syncfs(syncer->dir_fd) < 0 ? -errno : 0;
 }
@@ -215,31 +215,15 @@ static void *work(void *data)
 	return NULL;
 }
 
-/* Signals are for the threads of whoever uses the library. */
-static int start(struct syncer *syncer)
+/* The list changes while they are synced. */
+static void note_found(struct syncer *syncer)
 {
-	sigset_t all, before;
-	int r;
+	const struct segment *found = syncer->options.found;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&syncer->thread, NULL, work, syncer);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	syncer->has_thread = r == 0;
-	return -r;
-}
-
-static int copy_found(struct syncer *syncer)
-{
-	size_t count = syncer->options.found_count;
-
-	if (count == 0)
-		return 0;
-	syncer->found = calloc(count, sizeof(*syncer->found));
-	if (!syncer->found)
-		return -ENOMEM;
-	memcpy(syncer->found, syncer->options.found, count * sizeof(*syncer->found));
-	return 0;
+	for (; found; found = found->next, syncer->found_count++)
+		if (syncer->found_count < FOUND_MAX)
+			syncer->found[syncer->found_count] = found->first_seq;
+	syncer->options.found = NULL;
 }
 
 int syncer_new(const struct syncer_options *options, struct syncer **ret_syncer)
@@ -258,11 +242,11 @@ int syncer_new(const struct syncer_options *options, struct syncer **ret_syncer)
 	syncer->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (syncer->dir_fd < 0 || syncer->event_fd < 0)
 		return -errno;
-	r = copy_found(syncer);
-	if (r >= 0)
-		r = start(syncer);
+	note_found(syncer);
+	r = thread_start(work, syncer, &syncer->thread);
 	if (r < 0)
 		return r;
+	syncer->has_thread = true;
 	*ret_syncer = TAKE_PTR(syncer);
 	return 0;
 }
@@ -284,7 +268,6 @@ void syncer_free(struct syncer *syncer)
 	pthread_mutex_destroy(&syncer->mutex);
 	close_fdp(&syncer->event_fd);
 	close_fdp(&syncer->dir_fd);
-	free(syncer->found);
 	free(syncer);
 }
 

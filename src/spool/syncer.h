@@ -34,12 +34,12 @@ struct sync_progress {
 };
 
 struct syncer;
+struct segment;
 
 struct syncer_options {
 	int dir_fd, lock_fd; /* the spool's; the lock stays open for as long as the syncer lives */
-	const uint64_t *found; /* first numbers of sealed segments that are there already */
-	size_t found_count;
-	uint64_t end_seq; /* behind the last of them */
+	const struct segment *found; /* sealed segments that are there already, a list */
+	uint64_t end_seq;	     /* behind the last of them */
 };
 
 /* Begins with what is there already: the names of the directory and of the files in it, what is

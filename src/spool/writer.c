@@ -297,24 +297,39 @@ static int take_back(struct writer *writer)
 	return r;
 }
 
-/* Copies what was not written out of memory that will be used again. */
-static int keep_runs(struct writer *writer)
+/* Copies what was not written out of memory that will be used again, and the end of the file, from
+ * `offset`, in front of it. */
+static int gather(struct writer *writer, uint64_t offset)
 {
 	struct runs *runs = &writer->runs;
-	uint8_t *memory, *to;
+	size_t size = (size_t)(writer->data.size - offset);
+	CLEANUP_FREE uint8_t *memory = malloc(size + runs->size + 1);
+	uint8_t *to = memory;
+	ssize_t n;
 
-	if (runs->size == 0 || (runs->count == 1 && runs->at[0].iov_base == writer->waiting))
-		return 0;
-	memory = to = malloc(runs->size);
 	if (!memory)
 		return -ENOMEM;
+	n = io_pread_all(writer->data.fd, memory, size, (off_t)offset);
+	if (n < (ssize_t)size)
+		return n < 0 ? (int)n : -EIO;
+	to += size;
 	for (size_t i = 0; i < runs->count; i++)
 		to = mempcpy(to, runs->at[i].iov_base, runs->at[i].iov_len);
 	free(writer->waiting);
-	writer->waiting = memory;
+	writer->waiting = TAKE_PTR(memory);
 	runs_clear(runs);
-	runs_add(runs, memory, (size_t)(to - memory));
+	runs_add(runs, writer->waiting, (size_t)(to - writer->waiting));
 	return 0;
+}
+
+/* What stands in our own memory already stays there. */
+static int keep_runs(struct writer *writer)
+{
+	const struct runs *runs = &writer->runs;
+
+	if (runs->size == 0 || (runs->count == 1 && runs->at[0].iov_base == writer->waiting))
+		return 0;
+	return gather(writer, writer->data.size);
 }
 
 /* There was no room. Whole entries are kept as they are; and the files may be cut later, too. */
@@ -406,30 +421,6 @@ static int hand_over_piece(const struct format_entry *entry, uint8_t *data, bool
 	return waiting_add(to, &batch, 0);
 }
 
-/* Puts the end of the file, from `offset`, in front of what waits. */
-static int read_back(struct writer *writer, uint64_t offset)
-{
-	size_t size = (size_t)(writer->data.size - offset);
-	uint8_t *memory = malloc(size + writer->runs.size + 1), *to = memory;
-	ssize_t n;
-
-	if (!memory)
-		return -ENOMEM;
-	n = io_pread_all(writer->data.fd, memory, size, (off_t)offset);
-	if (n < (ssize_t)size) {
-		free(memory);
-		return n < 0 ? (int)n : -EIO;
-	}
-	to += size;
-	for (size_t i = 0; i < writer->runs.count; i++)
-		to = mempcpy(to, writer->runs.at[i].iov_base, writer->runs.at[i].iov_len);
-	free(writer->waiting);
-	writer->waiting = memory;
-	runs_clear(&writer->runs);
-	runs_add(&writer->runs, memory, (size_t)(to - memory));
-	return 0;
-}
-
 int writer_pull(struct writer *writer, size_t max)
 {
 	uint64_t offset = writer->committed_size;
@@ -438,7 +429,7 @@ int writer_pull(struct writer *writer, size_t max)
 	if (writer->uncut || (writer->committed.records == 0 && writer->entry_count == 0) ||
 	    writer->data.size == offset || writer->data.size - offset > max)
 		return 0;
-	r = read_back(writer, offset);
+	r = gather(writer, offset);
 	if (r < 0)
 		return r;
 	writer->data_before = offset;
@@ -554,8 +545,7 @@ static void note_records(struct writer *writer)
 
 	writer->header.records = writer->committed.records;
 	format_write_header(header, &writer->header);
-	if (io_pwrite_all(writer->index.fd, header, sizeof(header), 0) < 0)
-		return;
+	(void)io_pwrite_all(writer->index.fd, header, sizeof(header), 0);
 }
 
 int writer_seal(struct writer *writer)
