@@ -184,8 +184,8 @@ def test_limits_end_it(weir, serve, place, pace):
     capture.wait().expect(0)
 
 
-def test_a_reader_that_goes_away(weir, serve, place, pace):
-    """As `weir cat --follow | head` does."""
+def left_by_its_reader(weir, serve, place, pace, more):
+    """`weir cat --follow | head`: the reader takes a line and goes."""
     spool = place.root / "spool"
     capture = weir.start_capture(serve(pace).url, "--spool", spool, "--keep")
     pace.send(MESSAGES[:5])
@@ -193,24 +193,20 @@ def test_a_reader_that_goes_away(weir, serve, place, pace):
     process = weir.start("cat", spool, "--follow", stdout=-1)
     assert process.popen.stdout.readline() == MESSAGES[0] + b"\n"
     process.popen.stdout.close()
-    pace.send(MESSAGES[5:50])
+    pace.send(more)
     process.popen.wait(20)
     assert not process.err_so_far()
     pace.end()
     capture.wait().expect(0)
 
 
+def test_a_reader_that_goes_away(weir, serve, place, pace):
+    left_by_its_reader(weir, serve, place, pace, MESSAGES[5:50])
+
+
 def test_a_reader_that_goes_away_while_nothing_comes(weir, serve, place, pace):
-    spool = place.root / "spool"
-    capture = weir.start_capture(serve(pace).url, "--spool", spool, "--keep")
-    pace.send(MESSAGES[:5])
-    wait_until(lambda: list(spool.glob("*.open")), "a segment")
-    process = weir.start("cat", spool, "--follow", stdout=-1)
-    assert process.popen.stdout.readline() == MESSAGES[0] + b"\n"
-    process.popen.stdout.close()
-    process.popen.wait(20)
-    pace.end()
-    capture.wait().expect(0)
+    left_by_its_reader(weir, serve, place, pace, [])
+
 
 
 def test_many_readers_disturb_nobody(weir, serve, place):

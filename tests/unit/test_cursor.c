@@ -43,17 +43,13 @@ struct dirent *__wrap_readdir(DIR *dir)
 
 static int setup(void **state)
 {
-	if (setup_scratch(state) < 0)
-		return -1;
-	dir_fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir_fd < 0 ? -1 : 0;
+	return setup_scratch_fd(state, &dir_fd);
 }
 
 static int teardown(void **state)
 {
 	missed = NULL;
-	close(dir_fd);
-	return teardown_scratch(state);
+	return teardown_scratch_fd(state, dir_fd);
 }
 
 #define CURSOR CLEANUP(cursor_free) struct cursor

@@ -50,17 +50,7 @@ static void make_segment(uint64_t messages)
 
 		for (size_t i = 0; i < size; i++)
 			memory[i] = regular_byte(number, i);
-		batch.count = 1;
-		batch.time_ns = MESSAGE_TIME_NS(number);
-		batch.pieces[0] = (struct message_piece){
-			.data = memory,
-			.size = size,
-			.crc = crc32c(0, memory, size),
-			.kind = MESSAGE_TEXT,
-			.first = true,
-			.last = true,
-			.spare = true,
-		};
+		batch_of_one(&batch, number, memory, size);
 		assert_int_equal(spool_append(spool, &batch), 0);
 		assert_int_equal(spool_commit(spool), 0);
 	}

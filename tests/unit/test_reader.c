@@ -31,16 +31,12 @@ ssize_t __wrap_pread64(int fd, void *data, size_t size, off64_t offset)
 
 static int setup(void **state)
 {
-	if (setup_scratch(state) < 0)
-		return -1;
-	dir_fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return dir_fd < 0 ? -1 : 0;
+	return setup_scratch_fd(state, &dir_fd);
 }
 
 static int teardown(void **state)
 {
-	close(dir_fd);
-	return teardown_scratch(state);
+	return teardown_scratch_fd(state, dir_fd);
 }
 
 #define READER CLEANUP(reader_free) struct reader

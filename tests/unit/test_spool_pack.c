@@ -75,17 +75,7 @@ static void append(struct spool *spool, uint64_t number)
 	snprintf(text, sizeof(text), "%010llu", (unsigned long long)number);
 	for (size_t i = 0; i + 10 <= PAYLOAD; i += 10)
 		memcpy(memory + i, text, 10);
-	batch.count = 1;
-	batch.time_ns = MESSAGE_TIME_NS(number);
-	batch.pieces[0] = (struct message_piece){
-		.data = memory,
-		.size = PAYLOAD,
-		.crc = crc32c(0, memory, PAYLOAD),
-		.kind = MESSAGE_TEXT,
-		.first = true,
-		.last = true,
-		.spare = true,
-	};
+	batch_of_one(&batch, number, memory, PAYLOAD);
 	assert_int_equal(spool_append(spool, &batch), 0);
 	assert_int_equal(spool_commit(spool), 0);
 }

@@ -49,6 +49,21 @@ static inline int teardown_scratch(void **state)
 	return rmdir(scratch);
 }
 
+/* The same, with the directory open. */
+static inline int setup_scratch_fd(void **state, int *ret_fd)
+{
+	if (setup_scratch(state) < 0)
+		return -1;
+	*ret_fd = open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return *ret_fd < 0 ? -1 : 0;
+}
+
+static inline int teardown_scratch_fd(void **state, int fd)
+{
+	close(fd);
+	return teardown_scratch(state);
+}
+
 #define TEST_IN_SCRATCH(function)                                                                  \
 	cmocka_unit_test_setup_teardown(function, setup_scratch, teardown_scratch)
 
@@ -169,6 +184,23 @@ struct source {
 };
 
 #define MESSAGE_TIME_NS(number) (UINT64_C(1700000000000000000) + (number))
+
+/* A text message that stands in memory alone, with a spare byte behind it. */
+static inline void batch_of_one(struct message_batch *batch, uint64_t number, uint8_t *memory,
+				size_t size)
+{
+	batch->count = 1;
+	batch->time_ns = MESSAGE_TIME_NS(number);
+	batch->pieces[0] = (struct message_piece){
+		.data = memory,
+		.size = size,
+		.crc = crc32c(0, memory, size),
+		.kind = MESSAGE_TEXT,
+		.first = true,
+		.last = true,
+		.spare = true,
+	};
+}
 
 static inline uint8_t message_kind(uint64_t number)
 {
