@@ -46,6 +46,7 @@ def silent_after(data):
     def script(connection):
         connection.upgrade(more=text("whole"))
         connection.send(data)
+        connection.wait_taken()
         connection.wait_end()
     return script
 
@@ -55,12 +56,14 @@ class Silences(Together):
 
     def __init__(self, weir, serve, *options):
         super().__init__(weir)
+        self._servers = []
         for name, (data, _) in IN_THE_STREAM.items():
-            self.start(name, serve(silent_after(data)), *options)
+            self._servers.append(serve(silent_after(data)))
+            self.start(name, self._servers[-1], *options)
 
     def signal(self):
-        for one in self.running.values():
-            wait_until(lambda: one.spool.is_dir() and payloads_of(one.spool), "it has the message")
+        for server, one in zip(self._servers, self.running.values()):
+            wait_until(lambda: any(c.taken for c in server.connections), "it has read everything")
             one.process.signal()
 
     def check(self, code, *words):

@@ -4,16 +4,20 @@ A script is a function that gets a Connection. What it does not catch fails the 
 gets the script from its start, in a thread of its own.
 """
 
+import array
 import base64
+import fcntl
 import hashlib
 import select
 import socket
 import struct
+import termios
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import frames
-from harness import LIMIT
+from harness import LIMIT, wait_until
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 HEAD_MAX = 65536
@@ -48,10 +52,21 @@ class Request:
         assert self.value("host")
 
 
+def unread_bytes(reader, writer):
+    """Of the IPv4 connection between these ports: what its reader has yet to take, None without it."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        ports = [int(address.split(":")[1], 16) for address in (local, remote)]
+        if ports == [reader, writer]:
+            return int(queues.split(":")[1], 16)
+    return None
+
+
 @dataclass
 class Connection:
     socket: socket.socket
     request: Request = None
+    taken: bool = False  # wait_taken() saw the client read everything
     received: list = field(default_factory=list)  # every frame that the client sent
     close_payload: bytes = None  # of the client's close frame
 
@@ -91,6 +106,19 @@ class Connection:
 
     def send(self, data):
         self.socket.sendall(data)
+
+    def wait_taken(self):
+        """Waits until the client has read all that was sent: from its socket, not only to its host."""
+        own, client = self.socket.getsockname()[1], self.socket.getpeername()[1]
+        left = array.array("i", [0])
+
+        def arrived():
+            fcntl.ioctl(self.socket, termios.TIOCOUTQ, left)
+            return left[0] == 0
+
+        wait_until(arrived, "everything arrived")
+        wait_until(lambda: unread_bytes(client, own) == 0, "the client has read everything")
+        self.taken = True
 
     def send_bytewise(self, data):
         """Every byte in a write of its own."""
