@@ -107,6 +107,12 @@ class Story:
     def options(self):
         return random_options(self.tools, self.dice)
 
+    def where(self):
+        return ["--spool", self.spool]
+
+    def close(self):
+        """Of what lies outside the place, nothing stays."""
+
     def start(self, how, options, environment, **source_options):
         self.run += 1
         source = Source(self.dice, self.run, **source_options)
@@ -116,8 +122,7 @@ class Story:
                 "stdout": []}[how]
         with open(self.place / "out", "wb") as out, open(self.place / "err", "wb") as err:
             process = subprocess.Popen(
-                [self.tools.program, "capture", self.service.url, "--spool", self.spool, *options,
-                 *rest], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                [self.tools.program, "capture", self.service.url, *self.where(), *options, *rest], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 env={**self.tools.environment, **environment})
         return source, process
 
@@ -229,12 +234,15 @@ class Story:
         assert done.stdout == b"".join(payload + b"\n" for payload in held), "cat sees other things"
         self.count["cats"] += 1
 
-    def end(self):
-        """The last run, of which nothing may be left."""
+    def wait_for_orphans(self):
         deadline = time.monotonic() + LIMIT
         while self.orphans():
             assert time.monotonic() < deadline, "a COMMAND does not end"
             time.sleep(0.001)
+
+    def end(self):
+        """The last run, of which nothing may be left."""
+        self.wait_for_orphans()
         source, process = self.start("command", [], keeper_environment(self.run + 1))
         held = self.settle(process, source, "command")
         assert held == [] and source.run in self.ledger.whole, self.said()
@@ -281,6 +289,97 @@ class FullStory(Story):
         self.count["dropped"] += sum(self.ledger.gaps.values())
 
 
+class SmallDiskStory(FullStory):
+    """The same on a disk of its own, where the bound is what has to stay free."""
+    size, free = 8 << 20, 4 << 20
+    slack = 1 << 20  # what is free is looked at now and then
+
+    def __init__(self, tools, service, place, dice):
+        super().__init__(tools, service, place, dice)
+        self._disk = place / "disk"
+        self._disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={self.size}", "weir-test", self._disk],
+                       check=True)
+        self.spool = self.ledger.spool = self._disk / "spool"
+
+    def close(self):
+        subprocess.run(["umount", "-l", self._disk], check=True)
+
+    def options(self):
+        return ["--segment-size", self.dice.choice(["2000", "20000", "1MiB"]), "--min-free",
+                str(self.free), "--on-full", self.policy]
+
+    def settle(self, *arguments):
+        held = super().settle(*arguments)
+        status = os.statvfs(self._disk)
+        assert status.f_bavail * status.f_frsize >= self.free - self.slack, "too little is free"
+        self.count["with a disk of its own"] += 1
+        return held
+
+
+class EphemeralStory(Story):
+    """Files without names: of a capture that is killed, nothing is left but what was handed on, the
+    first messages without a hole. Each run is on its own."""
+    hows = ["command", "command", "stdout"]
+
+    def __init__(self, tools, service, place, dice):
+        super().__init__(tools, service, place, dice)
+        self.spool.mkdir()
+
+    def where(self):
+        return ["--ephemeral", "--dir", self.spool]
+
+    def options(self):
+        options = ["--segment-size", self.dice.choice(["1", "2000", "200000", "64MiB"]),
+                   "--segment-age", self.dice.choice(["0", "5ms", "50ms"])]
+        if self.dice.once_in(4):
+            options += ["--disk-max", "4MiB"]
+        return options
+
+    def kill_once(self):
+        """Nothing fails here: what failed is gone at the end, and leaves a hole."""
+        self.handed = self.place / f"handed{self.run}"
+        self.handed.mkdir()
+        self.ledger = self.make_ledger()
+        how = self.dice.choice(self.hows)
+        environment = keeper_environment(self.run + 1, slow=self.dice.choice([0, 2, 5]))
+        exact = self.tools.library and self.dice.once_in(2)
+        if exact:
+            environment.update(self.kill_at(self.dice.log_uniform(1, 600)))
+        source, process = self.start(how, self.options(), environment)
+        if not exact:
+            time.sleep(self.dice.log_uniform(*self.waits) / 1e6)
+            process.kill()
+        self.count["ephemeral"] += 1
+        return self.settle(process, source, how)
+
+    def settle(self, process, source, how, follower=None):
+        code = self.wait(process)
+        self.wait_for_orphans()
+        assert code in (0, -signal.SIGKILL), f"exit code {code}\n{self.said()}"
+        assert list(self.spool.iterdir()) == [], "a file without a name has one"
+        if code == 0:
+            self.ledger.is_whole(source)
+        if how == "stdout":
+            self.ledger.printed((self.place / "out").read_bytes())
+        held = self.ledger.check()  # what was handed on has no hole
+        self.count["kills"] += code < 0
+        self.count["ends"] += code == 0
+        return held
+
+    def play(self, kills):
+        while self.count["kills"] < kills and self.run < RUNS_PER_STORY:
+            self.kill_once()
+        return self.count
+
+
+def kind_of_story(tools, dice):
+    if tools.knows("--on-full") and dice.once_in(6):
+        return SmallDiskStory if tools.knows("--min-free") and dice.once_in(3) and \
+            os.getuid() == 0 else FullStory
+    return EphemeralStory if tools.knows("--ephemeral") and dice.once_in(8) else Story
+
+
 def stories(tools, root, worker, kills):
     """Story after story, until there were so many kills. Returns what happened how often."""
     libc.prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
@@ -288,13 +387,14 @@ def stories(tools, root, worker, kills):
     while total["kills"] < kills:
         place = root / f"story{worker}.{number}"
         dice = Dice("kills", worker, number)
-        full = tools.knows("--on-full") and dice.once_in(6)
-        story = (FullStory if full else Story)(tools, service, place, dice)
+        story = kind_of_story(tools, dice)(tools, service, place, dice)
         try:
             total += story.play(min(KILLS_PER_STORY, kills - total["kills"]))
         except AssertionError as failure:
             raise AssertionError(f"seed {torture.SEED}, story {worker}.{number} in {place}, run "
                                  f"{story.run}: {failure}") from failure
+        finally:
+            story.close()
         shutil.rmtree(place)
         number += 1
     service.finish()
