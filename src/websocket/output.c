@@ -7,12 +7,15 @@
 
 #include "base/macro.h"
 #include "websocket/close.h"
+#include "websocket/deflate.h"
 #include "websocket/frame_encode.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>
 
+#define PACKED_MIN 64	    /* a smaller message is not worth it */
+#define PACKED_MORE KIB(64) /* by how much a message may grow at most, with its header */
 #define WAITING_WITHOUT_PONGS KIB(64)
 #define CLOSE_ROOM (FRAME_HEADER_MAX + FRAME_CONTROL_MAX)
 
@@ -21,21 +24,29 @@ void output_init(struct output *output)
 	/* The request may have a secret in it. */
 	buffer_init_secret(&output->buffer, OUTPUT_MAX + CLOSE_ROOM);
 	output->closed = output->pong_waits = false;
+	output->deflater = NULL;
+}
+
+int output_compress(struct output *output, const struct extension_choice *choice)
+{
+	return deflater_new(choice->client_window_bits, choice->client_no_context_takeover,
+			    &output->deflater);
 }
 
 void output_done(struct output *output)
 {
 	buffer_done(&output->buffer);
+	deflater_free(output->deflater);
 }
 
-size_t output_room(const struct output *output)
+static size_t find_room(const struct output *output)
 {
 	return OUTPUT_MAX - MIN(output->buffer.size, OUTPUT_MAX);
 }
 
 static bool fits(const struct output *output, size_t header_size, size_t size)
 {
-	size_t room = output_room(output);
+	size_t room = find_room(output);
 
 	return header_size <= room && size <= room - header_size;
 }
@@ -67,14 +78,31 @@ static int add_frame(struct output *output, unsigned bits, enum frame_opcode opc
 	return 0;
 }
 
-int output_message(struct output *output, enum frame_opcode opcode, const void *data, size_t size)
+static int add_packed(struct output *output, enum frame_opcode opcode, const void *data,
+		      size_t size)
 {
-	return add_frame(output, 0, opcode, data, size);
+	CLEANUP(buffer_done) struct buffer packed = {0};
+	size_t room = find_room(output);
+	int r;
+
+	/* Before it is compressed, since the server would miss what is compressed and not sent. */
+	if (room < PACKED_MORE || size > room - PACKED_MORE)
+		return -ENOBUFS;
+	buffer_init_secret(&packed, room - FRAME_HEADER_MAX);
+	r = deflater_run(output->deflater, data, size, true, &packed);
+	if (r < 0)
+		return r;
+	r = add_frame(output, FRAME_BIT_PACKED, opcode, packed.data, packed.size);
+	if (r < 0) /* it does miss it: nothing more can be compressed */
+		deflater_free(TAKE_PTR(output->deflater));
+	return r;
 }
 
-int output_packed(struct output *output, enum frame_opcode opcode, const void *data, size_t size)
+int output_message(struct output *output, enum frame_opcode opcode, const void *data, size_t size)
 {
-	return add_frame(output, FRAME_BIT_PACKED, opcode, data, size);
+	if (output->deflater && size >= PACKED_MIN)
+		return add_packed(output, opcode, data, size);
+	return add_frame(output, 0, opcode, data, size);
 }
 
 int output_ping(struct output *output, const void *data, size_t size)

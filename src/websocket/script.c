@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "base/utf8.h"
 #include "websocket/script_step.h"
+#include "websocket/span.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,12 +19,6 @@
 #include <string.h>
 
 #define WORD_SIZE_MAX 32
-
-/* A stretch of the script. */
-struct span {
-	const char *text;
-	size_t size;
-};
 
 struct parser {
 	struct script *script;
@@ -44,38 +39,6 @@ __attribute__((format(printf, 2, 3))) static int complain(struct parser *parser,
 	parser->error->line = parser->step.line;
 	printable_copy(parser->error->text, sizeof(parser->error->text), text, strlen(text));
 	return -EINVAL;
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static struct span trim(struct span span)
-{
-	while (span.size > 0 && is_blank(span.text[0])) {
-		span.text++;
-		span.size--;
-	}
-	while (span.size > 0 && is_blank(span.text[span.size - 1]))
-		span.size--;
-	return span;
-}
-
-/* Cuts the first word off. */
-static struct span take_word(struct span *rest)
-{
-	struct span word = {.text = rest->text};
-
-	while (word.size < rest->size && !is_blank(rest->text[word.size]))
-		word.size++;
-	*rest = trim((struct span){rest->text + word.size, rest->size - word.size});
-	return word;
-}
-
-static bool word_is(struct span word, const char *text)
-{
-	return word.size == strlen(text) && memcmp(word.text, text, word.size) == 0;
 }
 
 /* Takes the quotes off, and sees that the second is the last of the line. */
@@ -171,7 +134,7 @@ static int parse_send_binary(struct parser *parser, struct span rest)
 
 static int parse_time(struct parser *parser, struct span *rest)
 {
-	struct span word = take_word(rest);
+	struct span word = span_take_word(rest);
 	char text[WORD_SIZE_MAX + 1] = "";
 
 	memcpy(text, word.text, MIN(word.size, sizeof(text) - 1));
@@ -281,16 +244,16 @@ static int parse_line(struct parser *parser, struct span line)
 		{"expect", parse_expect},
 		{"wait", parse_wait},
 	};
-	struct span rest = trim(line), word;
+	struct span rest = span_trim(line), word;
 	int r;
 
 	if (rest.size == 0 || rest.text[0] == '#')
 		return 0;
 	if (!utf8_is_valid(line.text, line.size) || memchr(line.text, '\0', line.size))
 		return complain(parser, "the line is no text in UTF-8");
-	word = take_word(&rest);
+	word = span_take_word(&rest);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		if (word_is(word, verbs[i].name)) {
+		if (span_is(word, verbs[i].name)) {
 			r = verbs[i].parse(parser, rest);
 			return r < 0 ? r : keep_step(parser);
 		}

@@ -12,16 +12,13 @@
 
 #include "base/printable.h"
 #include "websocket/close.h"
-#include "websocket/deflate.h"
 #include "websocket/inbox.h"
 #include "websocket/output.h"
 
 #include <errno.h>
 #include <string.h>
 
-#define PACKED_MIN 64	    /* a smaller message is not worth it */
-#define PACKED_MORE KIB(64) /* by how much a message may grow at most, with its header */
-#define GRANTS_PER_TURN 64  /* some MiB unpacked, then it is somebody else's turn */
+#define GRANTS_PER_TURN 64 /* some MiB unpacked, then it is somebody else's turn */
 
 struct session {
 	struct session_options options;
@@ -33,7 +30,6 @@ struct session {
 	char key[HANDSHAKE_KEY_SIZE];
 	struct output output;
 	struct inbox inbox;
-	struct deflater *deflater; /* where compression was agreed on, else NULL */
 	struct client_end end;
 };
 
@@ -71,7 +67,6 @@ void session_free(struct session *session)
 		return;
 	output_done(&session->output);
 	inbox_done(&session->inbox);
-	deflater_free(session->deflater);
 	free(session);
 }
 
@@ -264,8 +259,7 @@ static int open_up(struct session *session, uint64_t time_ns)
 	int r = inbox_init(&session->inbox, &inbox);
 
 	if (r >= 0 && choice->deflate)
-		r = deflater_new(choice->client_window_bits, choice->client_no_context_takeover,
-				 &session->deflater);
+		r = output_compress(&session->output, choice);
 	if (r < 0)
 		return r;
 	session->state = SESSION_OPEN;
@@ -314,35 +308,11 @@ int session_take(struct session *session, const struct session_input *input, siz
 	return r;
 }
 
-static int send_packed(struct session *session, enum frame_opcode opcode, const void *data,
-		       size_t size)
-{
-	CLEANUP(buffer_done) struct buffer packed = {0};
-	size_t room = output_room(&session->output);
-	int r;
-
-	/* Before it is compressed, since the server would miss what is compressed and not sent. */
-	if (room < PACKED_MORE || size > room - PACKED_MORE)
-		return -ENOBUFS;
-	buffer_init_secret(&packed, room - FRAME_HEADER_MAX);
-	r = deflater_run(session->deflater, data, size, true, &packed);
-	if (r < 0)
-		return r;
-	r = output_packed(&session->output, opcode, packed.data, packed.size);
-	if (r < 0) /* it does miss it: nothing more can be compressed */
-		deflater_free(TAKE_PTR(session->deflater));
-	return r;
-}
-
 int session_send(struct session *session, enum message_kind kind, const void *data, size_t size)
 {
-	enum frame_opcode opcode = (enum frame_opcode)kind;
-
 	if (session->state != SESSION_OPEN)
 		return -ENOTCONN;
-	if (session->deflater && size >= PACKED_MIN)
-		return send_packed(session, opcode, data, size);
-	return output_message(&session->output, opcode, data, size);
+	return output_message(&session->output, (enum frame_opcode)kind, data, size);
 }
 
 int session_ping(struct session *session, const void *data, size_t size)
