@@ -8,41 +8,17 @@
  * without an entry does not count. A message that is larger than the buffer is written as it comes,
  * and gets its entry at the end, or is cut off again.
  */
-#include "spool/writer.h"
+#include "spool/writer_state.h"
 
 #include "base/clock.h"
-#include "base/crc32c.h"
 #include "base/io.h"
 #include "base/macro.h"
-#include "spool/appender.h"
-#include "spool/runs.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <tempfile.h>
 
-#define ENTRIES_MAX 16384 /* half a MiB */
-#define RUNS_PER_PIECE 2  /* its payload and its separator, at most */
-
-struct writer {
-	struct writer_options options;
-	struct tempfile *data_file, *index_file;
-	struct appender data, index;
-	struct format_header header;
-	struct segment committed, pending; /* pending: with what is not written yet */
-	uint64_t committed_size;	   /* of the data that committed messages take */
-	int broken; /* −errno: the files may hold more than was committed */
-	bool in_message;
-	struct format_entry message; /* the one that is open */
-	struct runs runs;	     /* payloads and separators, not written yet */
-	uint8_t separator;	     /* for payloads with no byte to spare */
-	uint8_t *waiting; /* the same, after a commit for which there was no room; or NULL */
-	bool uncut;	  /* what that commit has written is still there, behind these: */
-	uint64_t data_before, index_before;
-	size_t entry_count;
-	uint8_t entries[ENTRIES_MAX][FORMAT_ENTRY_SIZE];
-};
+#define RUNS_PER_PIECE 2 /* its payload and its separator, at most */
 
 static int open_file(const struct writer *writer, const char *suffix, struct tempfile **ret_file)
 {
@@ -161,7 +137,8 @@ static inline bool is_full(const struct writer_options *options, const struct se
 __attribute__((flatten)) static size_t append_row(struct writer *writer,
 						  const struct message_batch *batch, size_t at)
 {
-	size_t count = MIN(batch->count - at, (size_t)ENTRIES_MAX - writer->entry_count), done = 0;
+	size_t count = MIN(batch->count - at, (size_t)WRITER_ENTRIES_MAX - writer->entry_count),
+	       done = 0;
 	uint8_t *start = batch->pieces[at].data, *end = start;
 	struct segment pending = writer->pending;
 	uint64_t offset = next_offset(writer);
@@ -217,7 +194,8 @@ static void append_piece(struct writer *writer, const struct message_batch *batc
 /* Whether another piece, or an event, can be added before a commit. */
 static inline bool has_room(const struct writer *writer)
 {
-	return writer->entry_count < ENTRIES_MAX && !runs_are_full(&writer->runs, RUNS_PER_PIECE);
+	return writer->entry_count < WRITER_ENTRIES_MAX &&
+	       !runs_are_full(&writer->runs, RUNS_PER_PIECE);
 }
 
 void writer_append(struct writer *writer, const struct message_batch *batch, size_t *at)
@@ -252,92 +230,11 @@ static void clear_pending(struct writer *writer)
 	free(TAKE_PTR(writer->waiting));
 }
 
-static void forget_pending(struct writer *writer)
+void writer_forget_pending(struct writer *writer)
 {
 	clear_pending(writer);
 	writer->in_message = false;
 	writer->pending = writer->committed;
-}
-
-/* Where the file is as it should be, nothing is asked of the disk, which may be full. */
-static int cut_to(struct appender *appender, uint64_t size)
-{
-	return appender->size == size && appender->reserved == 0 ? 0 : appender_cut(appender, size);
-}
-
-/* Back to what was committed. */
-static void roll_back(struct writer *writer)
-{
-	uint64_t index_size = FORMAT_HEADER_SIZE + writer->committed.records * FORMAT_ENTRY_SIZE;
-	int r;
-
-	forget_pending(writer);
-	writer->uncut = false;
-	r = cut_to(&writer->index, index_size);
-	if (r >= 0)
-		r = cut_to(&writer->data, writer->committed_size);
-	writer->broken = MIN(r, 0);
-}
-
-int writer_give_up(struct writer *writer)
-{
-	roll_back(writer);
-	return writer->broken;
-}
-
-/* Cuts off what a commit has written that found no room for the rest. The index first: an entry
- * without its data would look like damage. */
-static int take_back(struct writer *writer)
-{
-	int r = appender_cut(&writer->index, writer->index_before);
-
-	if (r >= 0)
-		r = appender_cut(&writer->data, writer->data_before);
-	writer->uncut = r < 0;
-	return r;
-}
-
-/* Copies what was not written out of memory that will be used again, and the end of the file, from
- * `offset`, in front of it. */
-static int gather(struct writer *writer, uint64_t offset)
-{
-	struct runs *runs = &writer->runs;
-	size_t size = (size_t)(writer->data.size - offset);
-	CLEANUP_FREE uint8_t *memory = malloc(size + runs->size + 1);
-	uint8_t *to = memory;
-	ssize_t n;
-
-	if (!memory)
-		return -ENOMEM;
-	n = io_pread_all(writer->data.fd, memory, size, (off_t)offset);
-	if (n < (ssize_t)size)
-		return n < 0 ? (int)n : -EIO;
-	to += size;
-	for (size_t i = 0; i < runs->count; i++)
-		to = mempcpy(to, runs->at[i].iov_base, runs->at[i].iov_len);
-	free(writer->waiting);
-	writer->waiting = TAKE_PTR(memory);
-	runs_clear(runs);
-	runs_add(runs, writer->waiting, (size_t)(to - writer->waiting));
-	return 0;
-}
-
-/* What stands in our own memory already stays there. */
-static int keep_runs(struct writer *writer)
-{
-	const struct runs *runs = &writer->runs;
-
-	if (runs->size == 0 || (runs->count == 1 && runs->at[0].iov_base == writer->waiting))
-		return 0;
-	return gather(writer, writer->data.size);
-}
-
-/* There was no room. Whole entries are kept as they are; and the files may be cut later, too. */
-static int hold(struct writer *writer)
-{
-	int r = take_back(writer);
-
-	return r < 0 && !io_is_full(r) ? r : keep_runs(writer);
 }
 
 /* Where there is a cap, it is what the files really take that must stay below it. */
@@ -349,7 +246,7 @@ static void measure(struct writer *writer)
 
 static int write_pending(struct writer *writer, uint64_t spare)
 {
-	int r = writer->uncut ? take_back(writer) : 0;
+	int r = writer->uncut ? writer_take_back(writer) : 0;
 
 	if (r < 0)
 		return r;
@@ -368,13 +265,13 @@ int writer_commit(struct writer *writer, uint64_t spare)
 	int r = write_pending(writer, spare), held;
 
 	if (io_is_full(r)) {
-		held = hold(writer);
+		held = writer_hold(writer);
 		if (held >= 0)
 			return r;
 		r = held;
 	}
 	if (r < 0) {
-		roll_back(writer);
+		(void)writer_give_up(writer);
 		return r;
 	}
 	clear_pending(writer);
@@ -396,96 +293,6 @@ bool writer_pending_entry(const struct writer *writer, size_t at, struct format_
 		return false;
 	format_read_entry(writer->entries[at], ret_entry);
 	return true;
-}
-
-/* A piece of a message that waits at `data`, which may be all of it. */
-static int hand_over_piece(const struct format_entry *entry, uint8_t *data, bool last,
-			   struct waiting *to)
-{
-	struct message_batch batch = {
-		.count = 1,
-		.time_ns = entry->time_ns,
-		.source = entry->source,
-		.connection = entry->connection,
-		.kernel_time = entry->flags & FORMAT_FLAG_KERNEL_TIME,
-	};
-
-	batch.pieces[0] = (struct message_piece){
-		.data = data,
-		.size = (size_t)entry->length,
-		.crc = crc32c(0, data, (size_t)entry->length),
-		.kind = entry->kind,
-		.first = true,
-		.last = last,
-	};
-	return waiting_add(to, &batch, 0);
-}
-
-int writer_pull(struct writer *writer, size_t max)
-{
-	uint64_t offset = writer->committed_size;
-	int r;
-
-	if (writer->uncut || (writer->committed.records == 0 && writer->entry_count == 0) ||
-	    writer->data.size == offset || writer->data.size - offset > max)
-		return 0;
-	r = gather(writer, offset);
-	if (r < 0)
-		return r;
-	writer->data_before = offset;
-	writer->index_before = writer->index.size;
-	r = take_back(writer);
-	return r < 0 && !io_is_full(r) ? r : 1;
-}
-
-int writer_hand_over(struct writer *writer, struct waiting *waiting)
-{
-	struct waiting out = {0};
-	uint8_t *data = writer->waiting;
-	int r = 0;
-
-	if (!writer_is_pending(writer) || writer->uncut ||
-	    writer->committed_size != writer->data.size)
-		return 0;
-	for (size_t i = 0; r >= 0 && i < writer->entry_count; i++) {
-		struct format_entry entry;
-
-		format_read_entry(writer->entries[i], &entry);
-		r = format_is_event(&entry) ? waiting_add_taken_event(&out, &entry)
-					    : hand_over_piece(&entry, data, true, &out);
-		data += format_data_size(&entry);
-	}
-	if (r >= 0 && writer->in_message)
-		r = hand_over_piece(&writer->message, data, false, &out);
-	if (r < 0) {
-		waiting_clear(&out);
-		return r;
-	}
-	waiting_move_all(waiting, &out);
-	*waiting = out;
-	forget_pending(writer);
-	return 0;
-}
-
-int writer_drop_open_message(struct writer *writer)
-{
-	uint64_t end = writer->uncut ? writer->data_before : writer->data.size;
-	int r;
-
-	if (!writer->in_message)
-		return 0;
-	writer->in_message = false;
-	if (writer->message.offset >= end) {
-		runs_cut(&writer->runs, (size_t)(writer->message.offset - end));
-		return 0;
-	}
-	runs_clear(&writer->runs);
-	if (!writer->uncut)
-		writer->index_before = writer->index.size;
-	writer->data_before = writer->message.offset;
-	r = take_back(writer);
-	writer->broken = io_is_full(r) ? 0 : MIN(r, 0);
-	return r;
 }
 
 bool writer_in_message(const struct writer *writer)
@@ -550,7 +357,7 @@ static void note_records(struct writer *writer)
 
 int writer_seal(struct writer *writer)
 {
-	int r = writer->uncut ? take_back(writer) : writer->broken;
+	int r = writer->uncut ? writer_take_back(writer) : writer->broken;
 
 	if (r < 0)
 		return r;
