@@ -186,7 +186,9 @@ struct weir_source {
 	const char *beat;
 	bool reconnect;		    /* after every end that another attempt may change */
 	uint64_t retry_first_ns;    /* the first wait is at most this (1 s), twice that the next */
-	uint64_t retry_max_ns;	    /* and so on, up to this (60 s); drawn evenly from 0 */
+	uint64_t retry_max_ns;	    /* and so on, up to this (60 s); drawn evenly from 0. They begin
+				       anew behind a connection that brought messages, and lived
+				       for 10 s, or this if it is less */
 	uint64_t retry_attempts;    /* give up when so many in a row have failed (no limit) */
 	uint64_t retry_time_ns;	    /* or after so long without a message (no limit) */
 	uint64_t connection_age_ns; /* a connection is replaced by a new one at this age (never) */

@@ -12,16 +12,28 @@ struct backoff_options {
 	uint64_t give_up_ns;   /* without success for so long it is given up; 0: no limit */
 };
 
+/* A connection that brought messages for so long, or for max_ns if that is less, was a good one. */
+#define BACKOFF_GOOD_NS ((uint64_t)10000000000)
+
 struct backoff {
 	struct backoff_options options;
 	uint64_t failures; /* in a row */
 	uint64_t since_ns; /* of the first of them, by the monotonic clock */
+	uint64_t waits;	   /* since the last good connection */
 };
 
 void backoff_init(struct backoff *backoff, const struct backoff_options *options);
 
-/* Messages have come: what failed before does not count any more. */
+/* Messages have come: attempts that failed before do not count any more. The waits stay as long as
+ * they are: a server may greet each time before it closes. */
+void backoff_succeed(struct backoff *backoff);
+
+/* Everything begins anew, */
 void backoff_reset(struct backoff *backoff);
+
+/* or so it does if the connection that has ended brought messages, and lived for long enough. To be
+ * called before backoff_fail(). */
+void backoff_lived(struct backoff *backoff, uint64_t lived_ns);
 
 #define BACKOFF_GIVE_UP UINT64_MAX
 

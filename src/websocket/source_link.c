@@ -192,7 +192,7 @@ static int on_pieces(void *data, struct message_batch *batch)
 	struct link *link = data;
 
 	if (is_success(link))
-		backoff_reset(&link->source->backoff);
+		backoff_succeed(&link->source->backoff);
 	return link->source->options.handler->pieces(link->source->options.data, batch);
 }
 
@@ -225,18 +225,19 @@ static uint64_t plan_renewal(struct source *source, const struct client_end *end
 }
 
 /* The source has no connection any more. */
-static uint64_t plan_return(struct source *source, const struct client_end *end)
+static uint64_t plan_return(struct source *source, const struct client_end *end, uint64_t open_ns)
 {
 	source->renewing = false;
 	loop_timer_clear(source->loop, &source->age_timer);
 	if (!source->options.reconnect || !client_end_is_passing(end))
 		return SOURCE_NO_NEXT;
+	backoff_lived(&source->backoff, open_ns);
 	return back_off(source, end);
 }
 
 /* Plans what is to follow on the end of a link. Returns how long until the next attempt. */
 static uint64_t plan_next(struct source *source, const struct link *link,
-			  const struct client_end *end)
+			  const struct source_loss *loss)
 {
 	const struct link *other = find_standing(source);
 	uint64_t wait_ns;
@@ -245,7 +246,8 @@ static uint64_t plan_next(struct source *source, const struct link *link,
 		return SOURCE_NO_NEXT;
 	if (other && !other->ready)
 		return 0; /* the new link is under way already */
-	wait_ns = other ? plan_renewal(source, end) : plan_return(source, end);
+	wait_ns = other ? plan_renewal(source, loss->end)
+			: plan_return(source, loss->end, loss->open_ns);
 	source->next_ns =
 		wait_ns == SOURCE_NO_NEXT ? 0 : clock_after(clock_monotonic_ns(), wait_ns);
 	return wait_ns;
@@ -268,7 +270,7 @@ static int on_ended(void *data, const struct client_end *end)
 		source->counters.failed++;
 	if (!link->replaced)
 		source->end = *end;
-	loss.next_in_ns = plan_next(source, link, end);
+	loss.next_in_ns = plan_next(source, link, &loss);
 	ring(source);
 	r = source->options.handler->lost(source->options.data, &link->place, &loss);
 	if (r < 0 || source->over || source->next_ns > 0 || source_has_alive(source))

@@ -1,8 +1,8 @@
 /* Does to a server what its arguments say, by the API of weir.h, and prints what comes of it. It
  *has a loop of its own, as an application would: poll(2) over the client's descriptor.
  *
- *	client_probe URL [pieces] [reconnect] [subprotocol NAME] [send TEXT]... [close CODE REASON]
- *		[flood TEXT]
+ *	client_probe URL [pieces] [reconnect] [patient] [subprotocol NAME] [send TEXT]... [close
+ *CODE REASON] [flood TEXT]
  */
 #include <errno.h>
 #include <poll.h>
@@ -112,6 +112,9 @@ int main(int argc, char **argv)
 			options.pieces = true;
 		} else if (strcmp(argv[i], "reconnect") == 0) {
 			source.reconnect = true;
+		} else if (strcmp(argv[i], "patient") == 0) {
+			source.retry_first_ns = 1000000;
+			source.retry_max_ns = 60000000000;
 		} else if (strcmp(argv[i], "subprotocol") == 0) {
 			source.subprotocols = (const char *const *)&argv[++i];
 			source.subprotocol_count = 1;

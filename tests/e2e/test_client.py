@@ -247,6 +247,23 @@ def test_reconnects(built, installed, weir, serve):
     assert lines[-2].startswith("outcome 4") and "4 opened, code 1008" in lines[-2]
 
 
+def test_greeted_and_closed(built, installed, weir, serve):
+    """A server that says something before it closes is not connected to again and again at once: the
+    waits are drawn from 1, 2, 4 … ms, and 1 s at last. All are short in one run of 50,000."""
+    times = []
+
+    def script(connection):
+        times.append(time.monotonic())
+        connection.upgrade(more=text("hello"))
+        if len(times) > 11:
+            connection.send(frames.close(1008))
+            connection.wait_end()
+
+    probe(built, installed, weir, serve(script).url, "reconnect", "patient")
+    waits = [later - earlier for earlier, later in zip(times, times[1:])]
+    assert len(waits) == 11 and max(waits) > 0.03, waits
+
+
 def test_nobody_there(built, installed, weir):
     lines = probe(built, installed, weir, "ws://127.0.0.1:1/")
     assert lines[-2].startswith("outcome 3, state 3") and "nobody answers" in lines[-1]

@@ -41,7 +41,7 @@ static void test_is_drawn_from_zero_on(void **state)
 
 	(void)state;
 	assert_int_equal(backoff_fail(&backoff, 5, 0, 0), 0);
-	backoff.failures = 50;
+	backoff.waits = 50;
 	for (int i = 0; i < 10000; i++)
 		sum += backoff_fail(&backoff, 5, random_next(&random), 0) / 10000;
 	assert_in_range(sum, CAP * 48 / 100, CAP * 52 / 100);
@@ -55,6 +55,42 @@ static void test_reset(void **state)
 	for (int i = 0; i < 10; i++)
 		backoff_fail(&backoff, 5, 0, 0);
 	backoff_reset(&backoff);
+	assert_true(backoff_fail(&backoff, 5, UINT64_MAX, 0) < FIRST);
+}
+
+/* A server that greets and closes is no good one, however often it does so. */
+static void test_greeted_and_closed(void **state)
+{
+	struct backoff backoff = start(3, 0);
+	uint64_t bound = FIRST;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		uint64_t wait;
+
+		backoff_succeed(&backoff);
+		backoff_lived(&backoff, BACKOFF_GOOD_NS - 1);
+		wait = backoff_fail(&backoff, 5, UINT64_MAX, 0);
+		assert_true(wait < bound && wait >= bound - 2);
+		bound = MIN(2 * bound, (uint64_t)CAP);
+	}
+}
+
+static void test_lived(void **state)
+{
+	struct backoff backoff = start(0, 0);
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		backoff_fail(&backoff, 5, 0, 0);
+	backoff_lived(&backoff, UINT64_MAX); /* and brought nothing */
+	assert_true(backoff_fail(&backoff, 5, UINT64_MAX, 0) > FIRST);
+	backoff_succeed(&backoff);
+	backoff_lived(&backoff, BACKOFF_GOOD_NS);
+	assert_true(backoff_fail(&backoff, 5, UINT64_MAX, 0) < FIRST);
+	backoff.options.max_ns = 5 * FIRST;
+	backoff_succeed(&backoff);
+	backoff_lived(&backoff, 5 * FIRST);
 	assert_true(backoff_fail(&backoff, 5, UINT64_MAX, 0) < FIRST);
 }
 
@@ -112,6 +148,8 @@ int main(void)
 		cmocka_unit_test(test_doubles_up_to_the_cap),
 		cmocka_unit_test(test_is_drawn_from_zero_on),
 		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_greeted_and_closed),
+		cmocka_unit_test(test_lived),
 		cmocka_unit_test(test_asked_for_longer),
 		cmocka_unit_test(test_attempts),
 		cmocka_unit_test(test_time),
