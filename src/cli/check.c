@@ -51,6 +51,13 @@ static const char *const words[] = {
 			  "that",
 	[AUDIT_ASIDE] = "put aside by a capture, since it was damaged or made no sense",
 	[AUDIT_OTHER] = "not a file of weir",
+	[AUDIT_LOCK_ODD] =
+		"it is a link, a directory or the like, so that no capture can go on here; "
+		"remove it",
+	[AUDIT_LOCK] = "it does not say which number comes next; a capture goes on behind the last "
+		       "segment",
+	[AUDIT_NO_LOCK] = "it is missing; the next capture makes it, and goes on behind the last "
+			  "segment",
 };
 
 static void describe_records(char text[WORDS_SIZE], const struct audit_finding *finding)

@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/say.h"
 #include "cli/spools.h"
+#include "spool/admit.h"
 #include "spool/leftover.h"
 
 #include <errno.h>
@@ -178,7 +179,9 @@ static void reap_spool(void *data, const struct spools_found *found)
 		reap->used++;
 	if (r < 0 || leftover_look(found->dir_fd, &leftover) < 0)
 		return;
-	if (temporary)
+	if (admit_versions(found->dir_fd, &found->listing) < 0)
+		say_kept(reap, found, "it was written by another version of weir", &leftover);
+	else if (temporary)
 		reap_temporary(reap, found, &leftover);
 	else
 		reap_asides(reap, found, &leftover);

@@ -8,7 +8,7 @@
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/say.h"
-#include "spool/listing.h"
+#include "spool/admit.h"
 #include "spool/rescue.h"
 
 #include <dirent.h>
@@ -147,7 +147,8 @@ static int salvage_spool(struct salvage *salvage)
 		say_error("cannot open the spool %s: %s", salvage->from, strerror(-r));
 		return WEIR_STORAGE;
 	}
-	if (!listing.has_lock && listing.count == 0 && listing.asides == 0) {
+	if (listing.asides == 0 &&
+	    (admit_contents(dir_fd, &listing) < 0 || (!listing.has_lock && listing.count == 0))) {
 		say_error("%s is not a spool of weir", salvage->from);
 		return WEIR_STORAGE;
 	}

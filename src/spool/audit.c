@@ -7,12 +7,15 @@
 
 #include "base/io.h"
 #include "base/macro.h"
+#include "spool/admit.h"
 #include "spool/format.h"
 #include "spool/listing.h"
+#include "spool/note.h"
 #include "spool/salvage.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -311,6 +314,23 @@ static int tell_names(const struct audit *audit)
 	return -errno;
 }
 
+/* What a start would find in the lock. An empty one is that of a spool that has just begun. */
+static void check_lock(struct walk *walk, const struct listing *listing)
+{
+	struct note note = {0};
+	int r = listing->has_lock ? note_look(walk->audit->dir_fd, &note) : 0;
+
+	snprintf(walk->name, sizeof(walk->name), "%s", FORMAT_LOCK_NAME);
+	if (!listing->has_lock && listing->count > 0)
+		tell(walk, AUDIT_NO_LOCK, 0, 0);
+	else if (r == -EMEDIUMTYPE)
+		tell(walk, AUDIT_LOCK_ODD, 0, 0);
+	else if (r < 0)
+		tell_error(walk, r);
+	else if (note.kind == NOTE_FOREIGN || note.kind == NOTE_DAMAGED)
+		tell(walk, AUDIT_LOCK, 0, 0);
+}
+
 int audit_spool(const struct audit *audit, struct audit_totals *ret_totals)
 {
 	CLEANUP(listing_done) struct listing listing = {0};
@@ -318,10 +338,11 @@ int audit_spool(const struct audit *audit, struct audit_totals *ret_totals)
 	struct walk walk = {.audit = audit, .totals = &totals};
 	int r = listing_read(audit->dir_fd, &listing);
 
+	if (r >= 0)
+		r = admit_contents(audit->dir_fd, &listing);
 	if (r < 0)
 		return r;
-	if (!listing.has_lock && listing.count == 0 && listing.foreign > 0)
-		return -EMEDIUMTYPE;
+	check_lock(&walk, &listing);
 	for (size_t i = 0; r >= 0 && i < listing.count; i++)
 		r = check_segment(&walk, listing.entries[i]);
 	salvage_close(&walk.source);

@@ -22,6 +22,8 @@ enum audit_kind {
 	AUDIT_ODD,	   /* something of the segment is no regular file */
 	AUDIT_FOREIGN,	   /* what is there is no segment of weir */
 	AUDIT_VERSION,	   /* of another version of weir */
+	AUDIT_LOCK_ODD,	   /* the lock is no regular file, so that nobody can own the spool */
+	AUDIT_LOCK,	   /* it does not say which number comes next */
 	AUDIT_UNREADABLE,  /* `error` */
 	/* No damage. */
 	AUDIT_TORN,	/* the last `count` bytes of an open segment were not captured */
@@ -30,6 +32,7 @@ enum audit_kind {
 	AUDIT_MENDING,	/* a start was writing it anew */
 	AUDIT_ASIDE,	/* a file that was put aside: `name` */
 	AUDIT_OTHER,	/* a file of somebody else: `name` */
+	AUDIT_NO_LOCK,	/* there is none */
 };
 
 static inline bool audit_is_damage(enum audit_kind kind)

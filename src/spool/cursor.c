@@ -14,6 +14,7 @@
  */
 #include "spool/cursor.h"
 
+#include "spool/admit.h"
 #include "spool/listing.h"
 #include "spool/seek.h"
 
@@ -65,9 +66,7 @@ void cursor_free(struct cursor *cursor)
 
 bool cursor_is_spool(const struct cursor *cursor)
 {
-	const struct listing *listing = &cursor->listing;
-
-	return listing->has_lock || listing->count > 0 || listing->foreign == 0;
+	return admit_contents(cursor->dir_fd, &cursor->listing) >= 0;
 }
 
 static void close_segment(struct cursor *cursor)

@@ -13,7 +13,7 @@ struct cursor;
 int cursor_open(int dir_fd, bool live, struct cursor **ret_cursor);
 void cursor_free(struct cursor *cursor);
 
-/* Whether the directory is a spool: it has a lock, or segments, or nothing at all. */
+/* Whether the directory is a spool, or one to be: it may be empty. */
 bool cursor_is_spool(const struct cursor *cursor);
 
 /* Up to `max` records in a row, as reader_next_batch() returns them. Numbers only go up: what was

@@ -4,20 +4,18 @@
  */
 #include "spool/directory.h"
 
-#include "base/io.h"
 #include "base/macro.h"
+#include "spool/admit.h"
 #include "spool/format.h"
-#include "spool/listing.h"
+#include "spool/note.h"
 #include "spool/owner.h"
 #include "spool/pack.h"
 #include "spool/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <tempfile.h>
@@ -26,9 +24,6 @@
 #define DEFAULT_PREFIX "weir-"
 #define LOCK_TRIES 5
 #define LOCK_WAIT_NS (20 * 1000 * 1000)
-#define NOTE_SIZE 32
-#define NOTE_WORD "next "
-#define NOTE_LINE 26 /* the note, with its newline */
 
 void directory_init(struct spool_directory *directory)
 {
@@ -39,6 +34,7 @@ void directory_done(struct spool_directory *directory)
 {
 	close_fdp(&directory->lock_fd);
 	close_fdp(&directory->fd);
+	listing_done(&directory->found);
 	free(directory->path);
 	directory_init(directory);
 }
@@ -95,81 +91,53 @@ static int open_and_lock(struct spool_directory *directory)
 	return -EWOULDBLOCK;
 }
 
-static uint64_t parse_note(const char *text)
+/* Looks at what is there. */
+static int look(struct spool_directory *directory)
 {
-	if (strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) != 0)
-		return 0;
-	return strtoull(text + strlen(NOTE_WORD), NULL, 10);
-}
+	int r;
 
-static int read_note(const struct spool_directory *directory, uint64_t *ret_next_seq)
-{
-	char text[NOTE_SIZE] = "";
-	ssize_t n = io_pread_all(directory->lock_fd, text, sizeof(text) - 1, 0);
-
-	if (n < 0)
-		return (int)n;
-	*ret_next_seq = parse_note(text);
-	return 0;
+	listing_done(&directory->found);
+	r = listing_read(directory->fd, &directory->found);
+	if (r >= 0)
+		r = admit_contents(directory->fd, &directory->found);
+	return r < 0 ? r : admit_versions(directory->fd, &directory->found);
 }
 
 /* A note that cannot be read must not be written again as another one. */
-static int lock(struct spool_directory *directory)
+static int take_note(struct spool_directory *directory)
 {
-	uint64_t next_seq;
-	int r = open_and_lock(directory);
+	struct note note;
+	int r = note_read(directory->lock_fd, &note);
 
-	if (r >= 0)
-		r = read_note(directory, &next_seq);
 	if (r < 0)
 		return r;
+	directory->noted_seq = note.next_seq;
 	/* Only for others: without space for it, the spool is ours all the same. */
-	if (directory_note_seq(directory, next_seq) >= 0)
-		owner_note(directory->lock_fd, NOTE_LINE);
+	if (note_write(directory->lock_fd, note.next_seq) >= 0)
+		owner_note(directory->lock_fd, NOTE_SIZE);
 	return 0;
 }
 
-static ssize_t read_lock(int dir_fd, char text[NOTE_SIZE])
+/* Its owner, until now, may have changed everything before it was locked. */
+static int lock(struct spool_directory *directory)
 {
-	CLEANUP_FD int fd =
-		openat(dir_fd, FORMAT_LOCK_NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int r = open_and_lock(directory);
 
-	return fd < 0 ? -errno : io_pread_all(fd, text, NOTE_SIZE - 1, 0);
+	if (r >= 0)
+		r = look(directory);
+	return r < 0 ? r : take_note(directory);
 }
 
-/* Whether the file "lock" is one of ours. One that cannot be read is for lock() to tell. */
-static bool has_own_lock(const struct spool_directory *directory)
+static bool has_note(int dir_fd)
 {
-	char text[NOTE_SIZE] = "";
-	ssize_t n = read_lock(directory->fd, text);
+	struct note note;
 
-	return n < 0 || strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) == 0;
-}
-
-bool directory_has_note(int dir_fd)
-{
-	char text[NOTE_SIZE] = "";
-
-	return read_lock(dir_fd, text) > 0 && strncmp(text, NOTE_WORD, strlen(NOTE_WORD)) == 0;
+	return note_look(dir_fd, &note) >= 0 && note.kind == NOTE_WHOLE;
 }
 
 bool directory_is_spool(int dir_fd, const struct listing *listing)
 {
-	return listing->count > 0 || (listing->has_lock && directory_has_note(dir_fd));
-}
-
-/* A directory that is neither empty nor a spool is somebody else's. */
-static int check_contents(const struct spool_directory *directory)
-{
-	CLEANUP(listing_done) struct listing listing = {0};
-	int r = listing_read(directory->fd, &listing);
-
-	if (r < 0)
-		return r;
-	if (listing.foreign > 0 && listing.count == 0 &&
-	    !(listing.has_lock && has_own_lock(directory)))
-		return -EMEDIUMTYPE;
-	return 0;
+	return listing->count > 0 || (listing->has_lock && has_note(dir_fd));
 }
 
 static int open_at(struct spool_directory *directory, const char *path)
@@ -188,8 +156,10 @@ int directory_open(struct spool_directory *directory, const char *path)
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	r = open_at(directory, path);
-	if (r >= 0)
-		r = check_contents(directory);
+	if (r >= 0 && faccessat(directory->fd, ".", W_OK, AT_EACCESS) < 0)
+		r = -errno;
+	if (r >= 0 && !has_note(directory->fd)) /* a lock of others is not locked, and none made */
+		r = look(directory);
 	return r < 0 ? r : lock(directory);
 }
 
@@ -241,24 +211,7 @@ int directory_remove(struct spool_directory *directory)
 
 int directory_note_seq(const struct spool_directory *directory, uint64_t next_seq)
 {
-	char text[NOTE_SIZE];
-	int size = snprintf(text, sizeof(text), NOTE_WORD "%020" PRIu64 "\n", next_seq);
-
-	return io_pwrite_all(directory->lock_fd, text, (size_t)size, 0);
-}
-
-uint64_t directory_noted_seq(const struct spool_directory *directory)
-{
-	uint64_t next_seq;
-
-	return read_note(directory, &next_seq) < 0 ? 0 : next_seq;
-}
-
-uint64_t directory_seq_in(int dir_fd)
-{
-	char text[NOTE_SIZE] = "";
-
-	return read_lock(dir_fd, text) <= 0 ? 0 : parse_note(text);
+	return note_write(directory->lock_fd, next_seq);
 }
 
 /* One that cannot be read is found out when it is to be handed on. */

@@ -9,14 +9,17 @@ struct spool_directory {
 	char *path; /* absolute */
 	int fd;
 	int lock_fd;
+	/* When it was locked: what was in it, and which number was noted. */
+	struct listing found;
+	uint64_t noted_seq;
 };
 
 void directory_init(struct spool_directory *directory);
 void directory_done(struct spool_directory *directory);
 
-/* The directory at `path`, made when it is missing. Errors: −EWOULDBLOCK (locked by another
- * process), −EMEDIUMTYPE (it holds other things and no spool), −ENOMEM, those of mkdir(2), open(2).
- */
+/* The directory at `path`, made when it is missing. One that is refused is left as it is. Errors:
+ * −EWOULDBLOCK (locked by another process), −EMEDIUMTYPE (it holds other things and no spool),
+ * −EPROTO (of another version of weir), −ENOMEM, those of mkdir(2), open(2). */
 int directory_open(struct spool_directory *directory, const char *path);
 
 /* A fresh one, as tempfile_mkdir() makes it. */
@@ -32,9 +35,6 @@ int directory_borrow(struct spool_directory *directory, const char *dir);
  * are segments. An empty directory is none. */
 bool directory_is_spool(int dir_fd, const struct listing *listing);
 
-/* Whether there is a lock with our note in it. */
-bool directory_has_note(int dir_fd);
-
 /* Whether what was locked is the lock of the directory. One that was deleted while it was waited
  * for, as with its spool, keeps out nobody. */
 bool directory_has_lock(int dir_fd, int lock_fd);
@@ -42,13 +42,8 @@ bool directory_has_lock(int dir_fd, int lock_fd);
 /* Removes the lock file and the directory, which must be empty otherwise. */
 int directory_remove(struct spool_directory *directory);
 
-/* The sequence number that comes next is noted in the lock file, for the time when no segment is
- * there to tell. Errors: those of pwrite(2). */
+/* The sequence number that comes next is noted in the lock file. Errors: those of pwrite(2). */
 int directory_note_seq(const struct spool_directory *directory, uint64_t next_seq);
-uint64_t directory_noted_seq(const struct spool_directory *directory); /* 0 if there is none */
-
-/* The same of any directory, for who only looks. */
-uint64_t directory_seq_in(int dir_fd);
 
 /* Sets the number of records and the disk space of a sealed segment by the sizes of its files. */
 int directory_measure(const struct spool_directory *directory, struct segment *segment);

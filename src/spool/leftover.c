@@ -9,6 +9,7 @@
 #include "base/macro.h"
 #include "spool/directory.h"
 #include "spool/format.h"
+#include "spool/note.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -111,12 +112,14 @@ static int measure(void *data, int dir_fd, const char *name, const struct stat *
 int leftover_look(int dir_fd, struct leftover *ret_leftover)
 {
 	struct leftover leftover = {0};
+	struct note note;
 	struct stat status;
 	int r;
 
 	if (fstat(dir_fd, &status) < 0)
 		return -errno;
-	leftover.ours = status.st_uid == geteuid() && directory_has_note(dir_fd);
+	leftover.ours = status.st_uid == geteuid() && note_look(dir_fd, &note) >= 0 &&
+			note.kind == NOTE_WHOLE;
 	leftover.changed_ns = time_of(&status);
 	r = each(dir_fd, measure, &leftover);
 	if (r < 0)

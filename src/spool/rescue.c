@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/macro.h"
 #include "spool/listing.h"
+#include "spool/note.h"
 #include "spool/segment.h"
 #include "spool/spool.h"
 
@@ -329,10 +330,12 @@ int rescue_spool(const struct rescue *rescue, struct rescue_totals *ret_totals)
 {
 	CLEANUP(state_done) struct state state = {.rescue = rescue};
 	CLEANUP(listing_done) struct listing listing = {0};
-	uint64_t noted = directory_seq_in(rescue->from_fd);
-	uint64_t next_seq = noted <= SPOOL_SEQ_MAX ? noted : 0; /* no spool gets so far */
+	struct note note = {0};
+	uint64_t next_seq = 0;
 	int r = listing_read(rescue->from_fd, &listing);
 
+	if (note_look(rescue->from_fd, &note) >= 0 && note.next_seq <= SPOOL_SEQ_MAX)
+		next_seq = note.next_seq; /* no spool gets further */
 	if (r >= 0)
 		r = save_segments(&state, &listing, next_seq);
 	if (r >= 0)

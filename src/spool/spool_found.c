@@ -59,36 +59,6 @@ static struct recovery recovery(const struct spool *spool)
 	};
 }
 
-/* A version that is not known may not be touched. Looking at the first and the last segment, and at
- * what was open, costs next to nothing and finds it but for the strangest mixtures. */
-static bool is_of_other_version(int dir_fd, const struct listing_entry *entry)
-{
-	const char *suffix = entry->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX;
-	struct format_header header;
-	uint8_t bytes[FORMAT_HEADER_SIZE];
-	char name[FORMAT_NAME_SIZE];
-	CLEANUP_FD int fd = -1;
-
-	if (entry->odd || !(entry->sealed || entry->open))
-		return false;
-	fd = openat(dir_fd, format_name(name, entry->first_seq, suffix),
-		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	return fd >= 0 && io_pread_all(fd, bytes, sizeof(bytes), 0) == sizeof(bytes) &&
-	       format_read_header(bytes, &header) == FORMAT_UNKNOWN;
-}
-
-static int check_versions(int dir_fd, const struct listing *listing)
-{
-	for (size_t i = 0; i < listing->count; i++) {
-		const struct listing_entry *entry = &listing->entries[i];
-
-		if ((i == 0 || i == listing->count - 1 || entry->open) &&
-		    is_of_other_version(dir_fd, entry))
-			return -EPROTO;
-	}
-	return 0;
-}
-
 /* How many numbers a segment may have used. */
 static uint64_t entries_in(int dir_fd, const struct listing_entry *entry)
 {
@@ -179,23 +149,22 @@ static uint64_t next_segment(const struct listing *listing, size_t i)
 
 int spool_take_over(struct spool *spool)
 {
-	CLEANUP(listing_done) struct listing listing = {0};
+	struct listing *listing = &spool->directory.found;
 	struct found found = {.spool = spool, .recovery = recovery(spool)};
-	uint64_t noted = directory_noted_seq(&spool->directory);
-	int r = listing_read(spool->directory.fd, &listing);
+	uint64_t noted = spool->directory.noted_seq;
+	int r = 0;
 
 	spool->next_seq = noted;
-	if (r >= 0)
-		r = check_versions(spool->directory.fd, &listing);
-	for (size_t i = 0; r >= 0 && i < listing.count; i++) {
-		found.recovery.end_seq = next_segment(&listing, i);
-		r = take(&found, &listing.entries[i]);
+	for (size_t i = 0; r >= 0 && i < listing->count; i++) {
+		found.recovery.end_seq = next_segment(listing, i);
+		r = take(&found, &listing->entries[i]);
 	}
+	listing_done(listing);
 	/* Who was killed had not noted the segment that was open. It may be acknowledged, and we be
 	 * killed, before another one is sealed. */
 	if (r >= 0 && spool->next_seq > noted)
 		r = directory_note_seq(&spool->directory, spool->next_seq);
-	if (r == -ENOSPC || r == -EDQUOT) /* a full disk does not stop a start */
+	if (io_is_full(r)) /* a full disk does not stop a start */
 		r = 0;
 	spool_note_peak(spool);
 	return r;

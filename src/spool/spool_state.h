@@ -123,8 +123,8 @@ int spool_unlink(struct spool *spool, struct segment *segment);
 /* The same for one that was acknowledged. */
 int spool_delete(struct spool *spool, struct segment *segment);
 
-/* Brings what is in the directory into order, and queues it. Errors: −EPROTO, those of
- * listing_read() and pwrite(2). */
+/* Brings what was found in the directory into order, and queues it. Errors: −EPROTO, −ENOMEM, those
+ * of pwrite(2). */
 int spool_take_over(struct spool *spool);
 
 #endif

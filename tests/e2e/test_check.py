@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -123,6 +124,30 @@ def test_links_are_not_followed(weir, spool, place):
     os.mkfifo(spool / f"{901:020}.index")
     check(weir, spool, 5, f"{900:020}.data: damaged: a file of this segment is a link",
           f"{901:020}.index: damaged: a file of this segment is a link")
+
+
+@pytest.mark.parametrize("lock, code, words", [
+    (None, 0, "lock: it is missing; the next capture makes it"),
+    (b"", 0, "whole"),  # of a spool that has just begun
+    (bytes(40), 0, "whole"),  # never reached the disk
+    (b"next 00000000000000000007\n", 0, "whole"),
+    (b"lext 00000000000000000007\n", 5, "lock: damaged: it does not say which number"),
+    (b"next 000000000000000x0007\n", 5, "lock: damaged: it does not say which number"),
+    (b"next", 5, "lock: damaged: it does not say which number"),
+    (b"4711\n", 5, "lock: damaged: it does not say which number"),
+    (Path.mkdir, 5, "lock: damaged: it is a link, a directory or the like"),
+    (os.mkfifo, 5, "lock: damaged: it is a link, a directory or the like"),
+    (lambda lock: lock.symlink_to("target"), 5, "lock: damaged: it is a link, a directory or the like"),
+])
+def test_the_lock(weir, spool, lock, code, words):
+    """A capture makes one that is missing; what is no file keeps it out."""
+    path = spool / "lock"
+    path.unlink()
+    if callable(lock):
+        lock(path)
+    elif lock is not None:
+        path.write_bytes(lock)
+    check(weir, spool, code, words)
 
 
 def test_another_version(weir, spool):

@@ -5,6 +5,7 @@
 
 #include "base/crc32c.h"
 #include "spool/directory.h"
+#include "spool/note.h"
 #include "spool/owner.h"
 
 #include <limits.h>
@@ -36,6 +37,14 @@ static void touch(int dir_fd, const char *name)
 	put_file(dir_fd, name, "", 0);
 }
 
+static uint64_t noted_seq(const struct spool_directory *directory)
+{
+	struct note note;
+
+	assert_int_equal(note_read(directory->lock_fd, &note), 0);
+	return note.next_seq;
+}
+
 static void test_a_directory_that_is_missing_is_made(void **state)
 {
 	DIRECTORY directory;
@@ -47,7 +56,7 @@ static void test_a_directory_that_is_missing_is_made(void **state)
 	assert_string_equal(directory.path, in_scratch("new"));
 	assert_int_equal(stat(directory.path, &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0700);
-	assert_int_equal(directory_noted_seq(&directory), 0);
+	assert_int_equal(noted_seq(&directory), 0);
 	assert_true(fcntl(directory.fd, F_GETFD) & FD_CLOEXEC);
 	assert_true(fcntl(directory.lock_fd, F_GETFD) & FD_CLOEXEC);
 }
@@ -179,7 +188,7 @@ static void test_the_owner_is_noted(void **state)
 	directory_init(&directory);
 	assert_int_equal(directory_open(&directory, scratch), 0);
 	assert_int_equal(directory_note_seq(&directory, UINT64_C(18446744073709551615)), 0);
-	assert_int_equal(directory_noted_seq(&directory), UINT64_C(18446744073709551615));
+	assert_int_equal(noted_seq(&directory), UINT64_C(18446744073709551615));
 	assert_int_equal(owner_probe(directory.fd, &owner), 0);
 	assert_true(owner.alive);
 	assert_int_equal(owner.pid, getpid());
@@ -195,7 +204,6 @@ static void test_notes_that_mean_nothing(void **state)
 		"",
 		"next 00000000000000000007\n",
 		"next 00000000000000000007\nowner x y z\n",
-		"owner 1 2 3",
 		"next 00000000000000000007\nowner 4294967297 1 here\n\n\n",
 	};
 	CLEANUP_FD int dir_fd = open_dir(scratch);
@@ -211,7 +219,7 @@ static void test_notes_that_mean_nothing(void **state)
 		assert_int_equal(owner.pid, 0);
 		directory_init(&directory);
 		assert_int_equal(directory_open(&directory, scratch), 0);
-		assert_int_equal(directory_noted_seq(&directory), notes[i][0] == 'n' ? 7 : 0);
+		assert_int_equal(noted_seq(&directory), notes[i][0] == 'n' ? 7 : 0);
 		assert_int_equal(owner_probe(dir_fd, &owner), 0);
 		assert_int_equal(owner.pid, getpid());
 	}
@@ -258,29 +266,55 @@ static void test_the_next_number_is_noted(void **state)
 	(void)state;
 	directory_init(&directory);
 	assert_int_equal(directory_open(&directory, scratch), 0);
-	assert_int_equal(directory_noted_seq(&directory), 0);
+	assert_int_equal(noted_seq(&directory), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
 		assert_int_equal(directory_note_seq(&directory, numbers[i]), 0);
-		assert_int_equal(directory_noted_seq(&directory), numbers[i]);
+		assert_int_equal(noted_seq(&directory), numbers[i]);
 		directory_done(&directory);
 		assert_int_equal(directory_open(&directory, scratch), 0);
-		assert_int_equal(directory_noted_seq(&directory), numbers[i]);
+		assert_int_equal(noted_seq(&directory), numbers[i]);
 	}
 }
 
 static void test_a_note_that_is_none(void **state)
 {
-	static const char *const notes[] = {"", "n", "nex", "12\n", "last 00000000000000000012\n"};
+	static const struct {
+		const char *text;
+		size_t size;
+		int error; /* where nothing else is there; what is never ours is left alone */
+		uint64_t seq;
+	} notes[] = {
+		{"", 0, 0, 0},
+		{"n", 1, 0, 0},
+		{"nex", 3, 0, 0},
+		{"\0\0\0\0", 4, 0, 0},
+		{"next 000000000", 14, 0, 0},
+		{"lext 00000000000000000012\n", 26, 0, 12},
+		{"next 000x0000000000000012\n", 26, 0, 0},
+		{"12\n", 3, -EMEDIUMTYPE, 0},
+		{"owner 1 2 3", 11, -EMEDIUMTYPE, 0},
+		{"a letter to my dearest friend", 29, -EMEDIUMTYPE, 0},
+	};
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_SIZE(notes); i++) {
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(notes); i++) {
+		const size_t number = i / 2, has_segment = i % 2;
 		CLEANUP_FD int dir_fd = open_dir(scratch);
 		DIRECTORY directory;
 
-		put_file(dir_fd, FORMAT_LOCK_NAME, notes[i], strlen(notes[i]));
+		if (has_segment)
+			touch(dir_fd, "00000000000000000007.data");
+		put_file(dir_fd, FORMAT_LOCK_NAME, notes[number].text, notes[number].size);
 		directory_init(&directory);
-		assert_int_equal(directory_open(&directory, scratch), 0);
-		assert_int_equal(directory_noted_seq(&directory), 0);
+		if (notes[number].error < 0 && !has_segment) {
+			assert_int_equal(directory_open(&directory, scratch), notes[number].error);
+			assert_int_equal(size_at(dir_fd, FORMAT_LOCK_NAME), notes[number].size);
+		} else {
+			assert_int_equal(directory_open(&directory, scratch), 0);
+			assert_int_equal(directory.noted_seq, notes[number].seq);
+			assert_int_equal(noted_seq(&directory), notes[number].seq);
+		}
+		empty_scratch();
 	}
 }
 

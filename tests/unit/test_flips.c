@@ -5,6 +5,7 @@
 #include "test_spool_support.h"
 
 #include "spool/audit.h"
+#include "spool/note.h"
 #include "spool/rescue.h"
 #include "spool/spool.h"
 
@@ -258,6 +259,19 @@ static bool is_lock(const struct file *file)
 	return strcmp(file->name, FORMAT_LOCK_NAME) == 0;
 }
 
+/* The number that comes next may be any. An empty lock is that of a spool that has just begun. */
+static bool has_note(const struct file *lock)
+{
+	for (size_t i = 0; i < NOTE_SIZE; i++) {
+		uint8_t byte = lock->bytes[i];
+
+		if (i >= lock->size ||
+		    (byte != lock->original[i] && (byte < '0' || byte > '9' || i < 5 || i > 24)))
+			return lock->size == 0;
+	}
+	return true;
+}
+
 /* Whether somebody would have to be told: a segment that ends early may be one that was cut by a
  * death, as long as no entry is left that nothing belongs to. */
 static bool is_to_be_told(void)
@@ -266,7 +280,7 @@ static bool is_to_be_told(void)
 	const struct file *index = file_of(ALL - 1, false);
 
 	if (is_lock(damaged))
-		return false;
+		return !has_note(damaged);
 	if (flipped || !open)
 		return true;
 	for (uint64_t seq = ALL - RECORDS; seq < ALL; seq++)
