@@ -13,18 +13,21 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <tempfile.h>
+#include <unistd.h>
 #include <weir.h>
 
 #define TICK_NS 250000000u
 #define COLUMNS_MAX 400
 #define URL_SHOWN_MAX 200
 #define ECHO_NS (20 * NS_PER_MS)
+#define HURRY_S 1 /* in which a second signal is obeyed in good order, or else without */
 #define DESCRIPTORS_MAX 65536 /* more would be slow to close for who closes them all */
 
 struct run {
@@ -48,10 +51,29 @@ static void on_signal(int number)
 
 	if (last_signal && (number == SIGHUP || now - last_ns < ECHO_NS))
 		return;
+	if (last_signal)
+		alarm(HURRY_S);
 	last_ns = now;
 	last_signal = number;
 	if (stopping)
 		weir_capture_stop(stopping);
+}
+
+/* The disk does not answer, and whoever waits for it cannot be told. What is there stays as it is,
+ * as after a kill. */
+static void on_alarm(int number)
+{
+	const char *spool = stopping ? weir_capture_spool(stopping) : NULL;
+	const char *const parts[] = {
+		"weir: stopped at once, since the disk does not answer; what was "
+		"captured is left in the spool ",
+		spool ? spool : "", "\n"};
+	struct pollfd to = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	(void)number;
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && poll(&to, 1, 0) > 0; i++)
+		(void)!write(STDERR_FILENO, parts[i], strlen(parts[i]));
+	_exit(EXIT_SIGNAL + last_signal);
 }
 
 /* What was ignored when we were started, as nohup(1) has it, stays so. */
@@ -61,6 +83,7 @@ static void catch_signals(void)
 	struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
 
 	sigfillset(&stop.sa_mask);
+	signal(SIGALRM, on_alarm);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
 			sigaction(numbers[i], &stop, NULL);
@@ -214,9 +237,11 @@ static int capture(struct run *run)
 		outcome = weir_capture_run(run->capture);
 	}
 	report(run, outcome);
+	if (outcome == WEIR_ABORTED) /* to free it is to wait for a sync that may never end */
+		_exit(EXIT_SIGNAL + last_signal);
 	stopping = NULL;
 	weir_capture_free(run->capture);
-	return outcome == WEIR_ABORTED ? EXIT_SIGNAL + last_signal : (int)outcome;
+	return (int)outcome;
 }
 
 /* A connection is open elsewhere, or ended, and the capture goes on: with the next attempt, or with

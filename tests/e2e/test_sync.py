@@ -1,8 +1,10 @@
 """--sync: what is said to be durable, when a segment is handed on, and what a sync that fails does."""
 
+import contextlib
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -278,3 +280,33 @@ def test_every_where_much_comes_of_little(weir, serve, place, authority, tls):
                           "--sync", "every", "--keep", "--status", "json",
                           *(["--cacert", authority.path] if tls else [])).expect(0).report
     assert payloads_of(spool) == payloads and durable(report) == totals(payloads)
+
+
+@preloaded
+@pytest.mark.parametrize("fault, options, written", [
+    ("fdatasync:HANG:3:0", ["--sync", "every"], True),
+    ("fdatasync:HANG:3:0", ["--sync", "seal", "--segment-messages", "1"], True),
+    ("writev:HANG:1:0", [], False),
+], ids=["sync", "queue", "write"])
+def test_a_disk_that_never_answers(library, weir, serve, place, fault, options, written):  # noqa: F811
+    """A second signal is obeyed all the same: whoever waits for the disk is not waited for."""
+    spool, log = place.root / "spool", place.root / "faults"
+    env = {"LD_PRELOAD": str(library), "WEIR_FAULT": fault, "WEIR_FAULT_PROGRAM": "weir",
+           "WEIR_FAULT_LOG": str(log)}
+
+    def script(connection):
+        connection.upgrade(more=texts(MESSAGES))
+        with contextlib.suppress(EOFError, OSError):
+            connection.answer_close()
+
+    process = weir.start_capture(serve(script).url, "--spool", spool, "--keep", *options, env=env)
+    wait_until(log.exists, "it hangs")
+    process.signal()
+    time.sleep(0.2)
+    assert process.running, "what is captured is not durable yet"
+    process.signal()
+    result = process.wait(5)
+    assert result.code == 128 + signal.SIGINT, result
+    assert str(spool) in result.complaint, result
+    held = payloads_of(spool)
+    assert held == MESSAGES[:len(held)] and bool(held) == written

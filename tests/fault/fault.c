@@ -3,7 +3,8 @@
  *
  * WEIR_FAULT is function:error:from[:count], as write:ENOSPC:3 or unlinkat:EIO:1:2. The from-th
  * call of that function and the next ones, `count` in all (1 when not given, 0 for ever), fail with
- * that error. The error SHORT makes write, writev, pwrite, send and recv do half of the work only.
+ * that error. The error SHORT makes write, writev, pwrite, send and recv do half of the work only;
+ * HANG makes any of them wait for ever.
  *
  * WEIR_FAULT_PATH: only for files whose path contains this text.
  * WEIR_FAULT_PROGRAM: only in the program of this name, not in those that it starts.
@@ -46,6 +47,7 @@
 #include <unistd.h>
 
 #define SHORT (-1)
+#define HANG (-2)
 
 static struct {
 	char function[32];
@@ -64,11 +66,27 @@ static const struct {
 	const char *name;
 	int error;
 } errors[] = {
-	{"EIO", EIO},	    {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EINTR", EINTR},
-	{"EAGAIN", EAGAIN}, {"ENOMEM", ENOMEM}, {"EACCES", EACCES}, {"EMFILE", EMFILE},
-	{"ENFILE", ENFILE}, {"EROFS", EROFS},	{"ENOSYS", ENOSYS}, {"EOPNOTSUPP", EOPNOTSUPP},
-	{"EPIPE", EPIPE},   {"EEXIST", EEXIST}, {"EPERM", EPERM},   {"ECONNRESET", ECONNRESET},
-	{"SHORT", SHORT},   {"ENOENT", ENOENT}, {"ENOLCK", ENOLCK}, {"EWOULDBLOCK", EWOULDBLOCK},
+	{"EIO", EIO},
+	{"ENOSPC", ENOSPC},
+	{"EDQUOT", EDQUOT},
+	{"EINTR", EINTR},
+	{"EAGAIN", EAGAIN},
+	{"ENOMEM", ENOMEM},
+	{"EACCES", EACCES},
+	{"EMFILE", EMFILE},
+	{"ENFILE", ENFILE},
+	{"EROFS", EROFS},
+	{"ENOSYS", ENOSYS},
+	{"EOPNOTSUPP", EOPNOTSUPP},
+	{"EPIPE", EPIPE},
+	{"EEXIST", EEXIST},
+	{"EPERM", EPERM},
+	{"ECONNRESET", ECONNRESET},
+	{"SHORT", SHORT},
+	{"HANG", HANG},
+	{"ENOENT", ENOENT},
+	{"ENOLCK", ENOLCK},
+	{"EWOULDBLOCK", EWOULDBLOCK},
 };
 
 static void complain(const char *text)
@@ -159,6 +177,8 @@ static bool fails(const char *function, int fd, const char *name)
 	if (call < plan.from || (plan.count && call >= plan.from + plan.count))
 		return false;
 	log_call(plan.log, function);
+	while (plan.error == HANG)
+		pause();
 	if (plan.error != SHORT)
 		errno = plan.error;
 	return true;
