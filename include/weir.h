@@ -124,6 +124,9 @@ struct weir_stats {
 	uint64_t lost_events;	   /* events that are not in the spool for want of room */
 	uint64_t duplicates;	   /* messages that were dropped as such */
 	uint64_t gaps, missing;	   /* holes in the numbers, and how many are missing in all */
+	uint64_t keyed, keyless;   /* messages that have a value at unique_key, or have none, */
+	uint64_t numbered;	   /* and a number at sequence, */
+	uint64_t numberless;	   /* or none */
 	uint64_t connections;	   /* that were opened */
 	uint64_t failures;	   /* attempts that did not become one */
 	size_t connected;	   /* sources that have an open connection now */

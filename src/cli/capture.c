@@ -27,7 +27,8 @@
 #define COLUMNS_MAX 400
 #define URL_SHOWN_MAX 200
 #define ECHO_NS (20 * NS_PER_MS)
-#define HURRY_S 1 /* in which a second signal is obeyed in good order, or else without */
+#define HURRY_S 1	   /* in which a second signal is obeyed in good order, or else without */
+#define GREETINGS_MAX 1000 /* messages that may be of another kind than those behind them */
 #define DESCRIPTORS_MAX 65536 /* more would be slow to close for who closes them all */
 
 struct run {
@@ -35,6 +36,7 @@ struct run {
 	struct status_mark mark;
 	struct weir_capture *capture;
 	bool told; /* why a source of several ended */
+	bool told_no_key, told_no_number;
 };
 
 /* Signals interrupt anything, so they only leave a note with the library. */
@@ -100,9 +102,31 @@ static size_t terminal_columns(void)
 	return MIN((size_t)size.ws_col - 1, (size_t)COLUMNS_MAX);
 }
 
-static void on_tick(const struct weir_stats *stats, void *data)
+/* A pointer that never leads anywhere is a mistake, and somebody should hear of it while there is
+ * something to be mended. Each is told once. */
+static void say_pointless(struct run *run, const struct weir_stats *stats, uint64_t least)
 {
-	struct run *run = data;
+	const struct weir_capture_options *options = &run->options.capture;
+	char count[UNITS_TEXT_SIZE];
+
+	if (run->options.status == CAPTURE_STATUS_NONE)
+		return;
+	if (!run->told_no_key && stats->keyed == 0 && stats->keyless >= least) {
+		run->told_no_key = true;
+		say_error("--unique-key %s: no message had a value there so far, of %s; "
+			  "duplicates cannot be found",
+			  options->unique_key, units_format_count(stats->keyless, count));
+	}
+	if (!run->told_no_number && stats->numbered == 0 && stats->numberless >= least) {
+		run->told_no_number = true;
+		say_error("--sequence %s: no message had a number there so far, of %s; gaps cannot "
+			  "be found",
+			  options->sequence, units_format_count(stats->numberless, count));
+	}
+}
+
+static void draw_line(struct run *run, const struct weir_stats *stats)
+{
 	struct tempfile_usage disk = {0};
 	char line[COLUMNS_MAX + 1];
 
@@ -114,6 +138,15 @@ static void on_tick(const struct weir_stats *stats, void *data)
 		.messages = stats->messages,
 		.bytes = stats->bytes,
 	};
+}
+
+static void on_tick(const struct weir_stats *stats, void *data)
+{
+	struct run *run = data;
+
+	say_pointless(run, stats, GREETINGS_MAX);
+	if (run->options.status == CAPTURE_STATUS_LIVE)
+		draw_line(run, stats);
 }
 
 static void on_kept(const struct weir_segment *segment, int status, void *data)
@@ -191,6 +224,7 @@ static void report(struct run *run, enum weir_outcome outcome)
 	};
 
 	say_live("");
+	say_pointless(run, &stats, 1);
 	if (outcome != WEIR_DONE && !(run->told && is_of_connections(outcome)))
 		say_error("%s", weir_capture_message(run->capture));
 	if (run->options.status == CAPTURE_STATUS_JSON)
@@ -295,7 +329,9 @@ int command_capture(int argc, char **argv)
 	run.options.capture.on_recovered = on_recovered;
 	run.options.capture.on_connection = on_connection;
 	run.options.capture.on_full_disk = on_full_disk;
-	run.options.capture.on_tick = run.options.status == CAPTURE_STATUS_LIVE ? on_tick : NULL;
+	if (run.options.status == CAPTURE_STATUS_LIVE || run.options.capture.unique_key ||
+	    run.options.capture.sequence)
+		run.options.capture.on_tick = on_tick;
 	run.options.capture.tick_ns = TICK_NS;
 	run.options.capture.data = &run;
 	return capture(&run);

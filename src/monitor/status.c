@@ -133,6 +133,14 @@ void status_summary(FILE *to, const struct weir_stats *stats)
 			units_format_count(stats->lost_events, a));
 	if (stats->duplicates > 0)
 		fprintf(to, "duplicates %s dropped\n", units_format_count(stats->duplicates, a));
+	if (stats->keyless > 0)
+		fprintf(to, "no value   at --unique-key in %s of %s messages\n",
+			units_format_count(stats->keyless, a),
+			units_format_count(stats->keyless + stats->keyed, b));
+	if (stats->numberless > 0)
+		fprintf(to, "no number  at --sequence in %s of %s messages\n",
+			units_format_count(stats->numberless, a),
+			units_format_count(stats->numberless + stats->numbered, b));
 	if (stats->gaps > 0)
 		fprintf(to, "gaps       %s, in which %s number%s missing\n",
 			units_format_count(stats->gaps, a), units_format_count(stats->missing, b),
@@ -176,6 +184,8 @@ void status_json(FILE *to, const struct weir_stats *stats, const struct status_n
 	put_number(to, "duplicates", stats->duplicates);
 	put_number(to, "gaps", stats->gaps);
 	put_number(to, "missing", stats->missing);
+	put_number(to, "keyless", stats->keyless);
+	put_number(to, "numberless", stats->numberless);
 	put_number(to, "close_code", stats->close_code);
 	put_number(to, "cut_bytes", stats->cut_bytes);
 	if (stats->compresses) {

@@ -85,6 +85,8 @@ static int is_duplicate(struct filter *filter, const struct message_batch *batch
 	if (!filter->key)
 		return duplicates_seen(filter->duplicates, &from, data, size);
 	r = pointer_find_key(filter->key, data, size, &key, &size);
+	filter->counters.keyed += r == 0;
+	filter->counters.keyless += r > 0;
 	if (r != 0)
 		return MIN(r, 0);
 	return duplicates_seen(filter->duplicates, &from, key, size);
@@ -115,6 +117,8 @@ static int find_gap(struct filter *filter, const struct message_batch *batch, co
 	r = pointer_find_integer(filter->number, data, size, &number);
 	if (r < 0)
 		return r;
+	filter->counters.numbered += r == 0;
+	filter->counters.numberless += r > 0;
 	if (r > 0) {
 		sequence_see_none(sequence);
 	} else if (sequence_see(sequence, number, &gap) == SEQUENCE_GAP) {
@@ -161,8 +165,11 @@ bool filter_end_large(struct filter *filter, const struct message_batch *batch, 
 	if (filter->duplicates && !filter->key)
 		drop = duplicates_end(filter->duplicates, &filter->large, &from);
 	filter->counters.duplicates += drop;
-	if (!drop && filter->number)
+	filter->counters.keyless += filter->key != NULL;
+	if (!drop && filter->number) {
+		filter->counters.numberless++;
 		sequence_see_none(sequence_of(filter, batch));
+	}
 	return drop;
 }
 

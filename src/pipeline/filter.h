@@ -51,6 +51,8 @@ bool filter_end_large(struct filter *filter, const struct message_batch *batch, 
 struct filter_counters {
 	uint64_t duplicates; /* that were dropped */
 	uint64_t gaps, missing;
+	uint64_t keyed, keyless;       /* messages, where there is a pointer for it: it led to a */
+	uint64_t numbered, numberless; /* value, or to none */
 };
 
 struct filter_counters filter_counters(const struct filter *filter);

@@ -273,6 +273,10 @@ void inflow_count(const struct weir_capture *capture, struct weir_stats *stats)
 		stats->duplicates = counters.duplicates;
 		stats->gaps = counters.gaps;
 		stats->missing = counters.missing;
+		stats->keyed = counters.keyed;
+		stats->keyless = counters.keyless;
+		stats->numbered = counters.numbered;
+		stats->numberless = counters.numberless;
 	}
 	for (size_t i = 0; capture->inlets && i < capture->options.source_count; i++) {
 		struct source_counters counters;

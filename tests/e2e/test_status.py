@@ -17,7 +17,8 @@ from terminal import Terminal
 MESSAGES = [b"x" * 100] * 1000
 NUMBERS = ["messages", "bytes", "wire_bytes", "duration_ns", "segments", "acked", "kept",
            "peak_disk_bytes", "peak_rss_bytes", "connections", "failures", "duplicates", "gaps", "missing",
-           "close_code", "cut_bytes", "dropped_messages", "dropped_bytes", "lost_events"]
+           "close_code", "cut_bytes", "dropped_messages", "dropped_bytes", "lost_events",
+           "keyless", "numberless"]
 TEXTS = ["url", "spool", "end"]
 
 

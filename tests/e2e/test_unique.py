@@ -7,7 +7,8 @@ import threading
 import pytest
 
 from frames import TEXT, binary, fragments, text, texts
-from harness import LIMIT
+from harness import LIMIT, wait_until
+from servers.hostile import sending, sending_and_waiting
 from spool_reader import GAP, events_of, payloads_of, records_of
 
 
@@ -137,6 +138,39 @@ def test_redundant_sources_fill_each_others_holes(weir, serve):
                             "--sequence", "/data/id")
     assert sorted(json.loads(m)["data"]["id"] for m in payloads_of(spool)) == list(range(2000))
     assert report["duplicates"] == 0
+
+
+POINTERS = [("--unique-key", "keyless", "duplicates cannot"),
+            ("--sequence", "numberless", "gaps cannot")]
+
+
+@pytest.mark.parametrize("option, counter, meaning", POINTERS)
+def test_a_pointer_to_nothing(weir, serve, option, counter, meaning):
+    """It is counted, told, and summed up."""
+    messages = [*numbered(range(5)), b"no JSON", b"x" * (2 << 20)]
+    urls = [serve(sending(texts(messages))).url]
+    result = weir.capture(*urls, option, "/dat/id", "--status", "json").expect(0)
+    assert result.report[counter] == 7
+    assert result.complaint.count(f"weir: {option} /dat/id: no ") == 1 and meaning in result.complaint
+    result = weir.capture(*urls, option, "/dat/id").expect(0)
+    assert f"at {option} in 7 of 7 messages" in result.err
+
+
+@pytest.mark.parametrize("option, counter, meaning", POINTERS)
+def test_a_pointer_that_leads_somewhere(weir, serve, option, counter, meaning):
+    urls = [serve(sending(texts([b"welcome", *numbered(range(5))]))).url]
+    result = weir.capture(*urls, option, "/data/id").expect(0)
+    assert f"at {option} in 1 of 6 messages" in result.err and meaning not in result.err
+
+
+@pytest.mark.parametrize("option, counter, meaning", POINTERS)
+def test_a_pointer_to_nothing_is_told_while_it_runs(weir, serve, option, counter, meaning):
+    server = serve(sending_and_waiting(texts(numbered(range(2000)))))
+    process = weir.start_capture(server.url, option, "/dat", "--status", "json")
+    wait_until(lambda: meaning in process.err_so_far(), "it is told")
+    process.signal()
+    result = process.wait().expect(0)
+    assert result.report[counter] == 2000 and result.err.count(meaning) == 1
 
 
 @pytest.mark.parametrize("options, word", [

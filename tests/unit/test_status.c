@@ -36,6 +36,8 @@ static const struct weir_stats extreme = {
 	.duplicates = UINT64_MAX,
 	.gaps = UINT64_MAX,
 	.missing = UINT64_MAX,
+	.keyless = UINT64_MAX,
+	.numberless = UINT64_MAX,
 	.close_code = UINT16_MAX,
 	.blocked = true,
 	.synced = true,
@@ -250,6 +252,7 @@ static void test_json(void **state)
 				       "\"dropped_messages\":0,\"dropped_bytes\":0,"
 				       "\"lost_events\":0,\"duplicates\":0,"
 				       "\"gaps\":0,\"missing\":0,"
+				       "\"keyless\":0,\"numberless\":0,"
 				       "\"close_code\":0,\"cut_bytes\":0,\"url\":\"ws://h/\","
 				       "\"spool\":\"/tmp/x\",\"end\":\"limit\"}\n");
 }
