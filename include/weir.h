@@ -142,6 +142,23 @@ struct weir_stats {
 	enum weir_end end;
 };
 
+enum weir_source_state {
+	WEIR_SOURCE_CONNECTING, /* or waiting for the next attempt */
+	WEIR_SOURCE_CONNECTED,
+	WEIR_SOURCE_ENDED, /* nothing more is tried */
+};
+
+/* The same of one source. */
+struct weir_source_stats {
+	const char *url;	      /* without its query, which may hold secrets */
+	enum weir_source_state state; /* as it was when the capture began to end, if it did */
+	uint64_t messages;	      /* of it that were captured */
+	uint64_t bytes;
+	uint64_t connections; /* that were opened */
+	uint64_t failures;    /* attempts that did not become one */
+	const char *error;    /* what went wrong last, for people; "": nothing did */
+};
+
 /* What is done where there is no room: at disk_max or min_free, or when the disk, or a quota, is
  * full. */
 enum weir_on_full {
@@ -331,6 +348,11 @@ WEIR_API enum weir_outcome weir_capture_run(struct weir_capture *capture);
 WEIR_API void weir_capture_stop(struct weir_capture *capture);
 
 WEIR_API struct weir_stats weir_capture_stats(const struct weir_capture *capture);
+
+/* Its strings are good until the capture goes on, or is freed. {.url = ""} if there is no such
+ * source. */
+WEIR_API struct weir_source_stats weir_capture_source_stats(const struct weir_capture *capture,
+							    size_t source);
 
 /* Why the outcome was not WEIR_DONE, for people: what failed, on what, why. "" if nothing did. */
 WEIR_API const char *weir_capture_message(const struct weir_capture *capture);

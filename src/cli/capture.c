@@ -213,6 +213,19 @@ static bool is_of_connections(enum weir_outcome outcome)
 	return outcome == WEIR_NOT_CONNECTED || outcome == WEIR_BROKEN;
 }
 
+static void report_json(const struct run *run, const struct weir_stats *stats,
+			struct status_names *names)
+{
+	size_t count = run->options.capture.source_count;
+	CLEANUP_FREE struct weir_source_stats *sources = calloc(count, sizeof(*sources));
+
+	for (size_t i = 0; sources && i < count; i++)
+		sources[i] = weir_capture_source_stats(run->capture, i);
+	names->sources = sources;
+	names->source_count = sources ? count : 0;
+	status_json(stderr, stats, names);
+}
+
 static void report(struct run *run, enum weir_outcome outcome)
 {
 	struct weir_stats stats = weir_capture_stats(run->capture);
@@ -228,7 +241,7 @@ static void report(struct run *run, enum weir_outcome outcome)
 	if (outcome != WEIR_DONE && !(run->told && is_of_connections(outcome)))
 		say_error("%s", weir_capture_message(run->capture));
 	if (run->options.status == CAPTURE_STATUS_JSON)
-		return status_json(stderr, &stats, &names);
+		return report_json(run, &stats, &names);
 	if (outcome == WEIR_NOT_CONNECTED && stats.acked + stats.kept == 0)
 		run->options.status = CAPTURE_STATUS_NONE; /* nothing to sum up */
 	if (run->options.status != CAPTURE_STATUS_NONE && stats.elapsed_ns > 0)

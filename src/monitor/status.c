@@ -164,6 +164,35 @@ static void put_text(FILE *to, const char *name, const char *text, const char *b
 	fputs(behind, to);
 }
 
+static void put_source(FILE *to, const struct weir_source_stats *source)
+{
+	static const char *const states[] = {
+		[WEIR_SOURCE_CONNECTING] = "connecting",
+		[WEIR_SOURCE_CONNECTED] = "connected",
+		[WEIR_SOURCE_ENDED] = "ended",
+	};
+
+	putc('{', to);
+	put_text(to, "url", source->url, ",");
+	put_text(to, "state", states[source->state], ",");
+	put_number(to, "messages", source->messages);
+	put_number(to, "bytes", source->bytes);
+	put_number(to, "connections", source->connections);
+	put_number(to, "failures", source->failures);
+	put_text(to, "error", source->error, "}");
+}
+
+static void put_sources(FILE *to, const struct status_names *names)
+{
+	fputs("\"sources\":[", to);
+	for (size_t i = 0; i < names->source_count; i++) {
+		if (i > 0)
+			putc(',', to);
+		put_source(to, &names->sources[i]);
+	}
+	fputs("],", to);
+}
+
 void status_json(FILE *to, const struct weir_stats *stats, const struct status_names *names)
 {
 	putc('{', to);
@@ -196,6 +225,7 @@ void status_json(FILE *to, const struct weir_stats *stats, const struct status_n
 		put_number(to, "durable_messages", stats->durable_messages);
 		put_number(to, "durable_bytes", stats->durable_bytes);
 	}
+	put_sources(to, names);
 	put_text(to, "url", names->url, ",");
 	put_text(to, "spool", names->spool, ",");
 	put_text(to, "end", names->end, "}\n");

@@ -24,7 +24,9 @@ const char *status_line(char *to, size_t columns, const struct weir_stats *stats
 void status_summary(FILE *to, const struct weir_stats *stats);
 
 struct status_names {
-	const char *url;
+	const struct weir_source_stats *sources;
+	size_t source_count;
+	const char *url;   /* the first one's */
 	const char *spool; /* "" when it is gone */
 	const char *end;   /* what ended the capture */
 };

@@ -203,6 +203,14 @@ struct weir_stats weir_capture_stats(const struct weir_capture *capture)
 	return stats;
 }
 
+struct weir_source_stats weir_capture_source_stats(const struct weir_capture *capture,
+						   size_t source)
+{
+	if (!capture->inlets || source >= capture->options.source_count)
+		return (struct weir_source_stats){.url = "", .error = ""};
+	return inflow_source_stats(capture, source);
+}
+
 const char *weir_capture_message(const struct weir_capture *capture)
 {
 	return capture ? capture->fault.message : "out of memory";
@@ -220,11 +228,7 @@ bool weir_capture_spool_exists(const struct weir_capture *capture)
 
 const char *weir_capture_url(const struct weir_capture *capture, size_t source)
 {
-	const char *url = NULL;
-
-	if (capture->inlets && source < capture->options.source_count)
-		url = capture->inlets[source].endpoint.shown_url;
-	return url ? url : "";
+	return weir_capture_source_stats(capture, source).url;
 }
 
 void weir_capture_free(struct weir_capture *capture)

@@ -44,6 +44,17 @@ static void apply_limits(struct weir_capture *capture, struct message_batch *bat
 	}
 }
 
+/* Notes whose they are. One source has all that the spool counts. */
+static void count(struct weir_capture *capture, const struct message_batch *batch)
+{
+	struct inlet *inlet = &capture->inlets[batch->source];
+
+	for (size_t i = 0; i < batch->count; i++) {
+		inlet->messages += batch->pieces[i].last;
+		inlet->bytes += batch->pieces[i].size;
+	}
+}
+
 /* Takes pieces of which no message is mixed with another. */
 static int append(void *data, struct message_batch *batch)
 {
@@ -54,6 +65,8 @@ static int append(void *data, struct message_batch *batch)
 	    (inflow_limit_reached(capture) && !spool_in_message(capture->spool)))
 		return 0;
 	apply_limits(capture, batch);
+	if (capture->options.source_count > 1)
+		count(capture, batch);
 	r = spool_has_loss(capture->spool) ? spool_record_loss(capture->spool) : 0;
 	if (r >= 0)
 		r = spool_append(capture->spool, batch);
@@ -291,12 +304,39 @@ void inflow_count(const struct weir_capture *capture, struct weir_stats *stats)
 	}
 }
 
+struct weir_source_stats inflow_source_stats(const struct weir_capture *capture, size_t source)
+{
+	const struct inlet *inlet = &capture->inlets[source];
+	struct weir_source_stats stats = {
+		.url = inlet->endpoint.shown_url ? inlet->endpoint.shown_url : "",
+		.state = inlet->state,
+		.messages = inlet->messages,
+		.bytes = inlet->bytes,
+		.error = inlet->error ? inlet->error : "",
+	};
+
+	if (inlet->source) {
+		struct source_counters counters = source_counters(inlet->source);
+
+		stats.connections = counters.opened;
+		stats.failures = counters.failed;
+	}
+	if (capture->spool && capture->options.source_count == 1) {
+		struct spool_counters counters = spool_counters(capture->spool);
+
+		stats.messages = counters.messages;
+		stats.bytes = counters.bytes;
+	}
+	return stats;
+}
+
 void inflow_done(struct weir_capture *capture)
 {
 	for (size_t i = 0; capture->inlets && i < capture->options.source_count; i++) {
 		token_done(&capture->inlets[i].token);
 		source_free(capture->inlets[i].source);
 		endpoint_done(&capture->inlets[i].endpoint);
+		free(capture->inlets[i].error);
 	}
 	drop_done(capture);
 	intake_free(capture->intake);

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "websocket/close.h"
 
+#include <string.h>
+
 static void tell(struct weir_capture *capture, const struct weir_connection *news)
 {
 	if (capture->options.on_connection)
@@ -33,6 +35,7 @@ int record_opened(void *data, const struct source_place *place, uint64_t time_ns
 	if (r < 0)
 		return events_fail_storage(capture, r);
 	inlet->lost_ns = 0;
+	inlet->state = WEIR_SOURCE_CONNECTED;
 	if (capture->filter)
 		filter_joined(capture->filter, place->lane);
 	tell(capture, &(struct weir_connection){
@@ -102,15 +105,29 @@ static int record_loss(struct weir_capture *capture, const struct source_place *
 	return r < 0 ? r : spool_commit(capture->spool);
 }
 
+/* Notes how the source stands now, and why. Without memory for it, what was noted before stays. */
+static void note_state(struct inlet *inlet, const struct source_loss *loss, const char *message)
+{
+	char *error = *message && !loss->wanted ? strdup(message) : NULL;
+
+	if (error) {
+		free(inlet->error);
+		inlet->error = error;
+	}
+	if (!loss->wanted && !source_is_open(inlet->source))
+		inlet->state = loss->next_in_ns == SOURCE_NO_NEXT ? WEIR_SOURCE_ENDED
+								  : WEIR_SOURCE_CONNECTING;
+}
+
 static void tell_loss(struct weir_capture *capture, const struct source_place *place,
 		      const struct source_loss *loss)
 {
-	const char *url = capture->inlets[place->source].endpoint.shown_url;
+	struct inlet *inlet = &capture->inlets[place->source];
+	const char *url = inlet->endpoint.shown_url;
 	struct fault fault = {0};
 
-	if (!capture->options.on_connection)
-		return;
 	fault_set_connection(&fault, url, loss->end);
+	note_state(inlet, loss, fault.message);
 	tell(capture, &(struct weir_connection){
 			      .source = place->source,
 			      .url = url,

@@ -25,6 +25,9 @@ struct inlet {
 	struct source *source;
 	struct token token;
 	uint64_t lost_ns; /* since when it has no open connection, after it had one; 0: it has */
+	uint64_t messages, bytes;     /* captured, where there are several sources */
+	enum weir_source_state state; /* but for what ends because the capture does */
+	char *error;		      /* what went wrong last; NULL: nothing */
 };
 
 struct weir_capture {
@@ -73,8 +76,9 @@ int inflow_flush(void *data);
 /* What came of the message that the lane is in the middle of is not to be captured, nor counted. */
 int inflow_drop_open_message(struct weir_capture *capture, uint16_t lane);
 
-/* Adds what the sources counted. */
+/* Adds what the sources counted; tells what one of them is like, as weir_capture_source_stats(). */
 void inflow_count(const struct weir_capture *capture, struct weir_stats *stats);
+struct weir_source_stats inflow_source_stats(const struct weir_capture *capture, size_t source);
 
 /* Whether all messages that are to be captured are. */
 bool inflow_limit_reached(const struct weir_capture *capture);

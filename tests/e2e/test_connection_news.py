@@ -45,7 +45,7 @@ def test_what_can_be_done_about_an_answer(weir, serve, status):
 def test_reconnect_says_that_it_gives_up(weir, serve, status):
     result = weir.capture(serve(answering(status)).url, "--reconnect", "--status", "json")
     result.expect(3, status, "; it is not tried again")
-    assert result.err.count(status) == 1
+    assert result.complaint.count(status) == 1
 
 
 @coming("reconnect")

@@ -13,6 +13,7 @@ from frames import text, texts
 from harness import SANITIZED, wait_until
 from servers.hostile import sending, sending_and_waiting
 from terminal import Terminal
+from turns import AT_ONCE, answering, confirm, in_turn
 
 MESSAGES = [b"x" * 100] * 1000
 NUMBERS = ["messages", "bytes", "wire_bytes", "duration_ns", "segments", "acked", "kept",
@@ -29,7 +30,7 @@ def test_json(weir, serve):
                           "true").expect(0)
     assert result.err.count("\n") == 1 and result.err.endswith("\n"), "one line, and nothing else"
     report = json.loads(result.err)
-    assert sorted(report) == sorted([*NUMBERS, *TEXTS])
+    assert sorted(report) == sorted([*NUMBERS, *TEXTS, "sources"])
     assert all(type(report[name]) is int and report[name] >= 0 for name in NUMBERS)
     assert all(type(report[name]) is str for name in TEXTS)
     assert report["messages"] == 1000 and report["bytes"] == 100_000
@@ -39,6 +40,47 @@ def test_json(weir, serve):
     assert 101_000 <= report["peak_disk_bytes"] < 100 << 20
     assert 1 << 20 <= report["peak_rss_bytes"] < (1 << 30 if SANITIZED else 16 << 20)
     assert (report["url"], report["spool"], report["end"]) == (server.url, "", "closed")
+    assert report["sources"] == [{
+        "url": server.url, "state": "ended", "messages": 1000, "bytes": 100_000, "connections": 1,
+        "failures": 0, "error": ""}]
+
+
+def test_json_of_several(weir, serve):
+    """One stays, one is lost, one is refused; what stands in a query is told nowhere."""
+    def losing(connection):
+        connection.upgrade()
+        confirm(connection, text("four"))
+        connection.reset()
+
+    stays = serve(sending_and_waiting(texts([b"abc"] * 10)))
+    lost = serve(losing)
+    refuses = serve(answering("503 Oh"))
+    urls = [stays.url, lost.url + "?token=secret", refuses.url]
+    process = weir.start_capture(*urls, "--status", "json")
+    wait_until(lambda: process.err_so_far().count("weir: ") == 2, "two are lost")
+    wait_until(lambda: len(process.out_so_far()) == 45, "all has come")
+    process.signal()
+    result = process.wait()
+    assert "secret" not in result.err
+    one, two, three = result.report["sources"]
+    assert one == {"url": stays.url, "state": "connected", "messages": 10, "bytes": 30,
+                   "connections": 1, "failures": 0, "error": ""}
+    assert (two["state"], two["messages"], two["bytes"]) == ("ended", 1, 4)
+    assert two["url"] == lost.url and "lost the connection" in two["error"]
+    assert (three["state"], three["messages"], three["failures"]) == ("ended", 0, 1)
+    assert "503 Oh" in three["error"]
+    assert result.report["messages"] == 11 and result.report["url"] == stays.url
+
+
+def test_json_of_one_that_comes_and_goes(weir, serve):
+    server = serve(in_turn(sending(text("one")), answering("503 Oh", "Retry-After: 3600")))
+    process = weir.start_capture(server.url, *AT_ONCE, "--status", "json")
+    wait_until(lambda: process.err_so_far().count("next attempt") == 2, "it waits")
+    process.signal()
+    source, = process.wait().report["sources"]
+    assert "503" in source.pop("error")
+    assert source == {"url": server.url, "state": "connecting", "messages": 1, "bytes": 3,
+                      "connections": 1, "failures": 1}
 
 
 @pytest.mark.parametrize("name", ['quote"back\\slash', "tab\tnew\nline\x01", "ü漢"])

@@ -253,7 +253,8 @@ static void test_json(void **state)
 				       "\"lost_events\":0,\"duplicates\":0,"
 				       "\"gaps\":0,\"missing\":0,"
 				       "\"keyless\":0,\"numberless\":0,"
-				       "\"close_code\":0,\"cut_bytes\":0,\"url\":\"ws://h/\","
+				       "\"close_code\":0,\"cut_bytes\":0,\"sources\":[],"
+				       "\"url\":\"ws://h/\","
 				       "\"spool\":\"/tmp/x\",\"end\":\"limit\"}\n");
 }
 
