@@ -166,8 +166,9 @@ void fault_set_sync(struct fault *fault, const char *path, int error, uint64_t e
 		snprintf(what, sizeof(what), "everything up to record %llu is durable",
 			 (unsigned long long)end_seq - 1);
 	fault_set(fault, WEIR_STORAGE,
-		  "cannot make the spool %s durable: %s%s; %s, what came after it may not be", path,
-		  strerror(-error), advice(error), what);
+		  "cannot make the spool %s durable: %s, and a sync that failed cannot be tried "
+		  "again%s; %s, what came after it may not be",
+		  path, strerror(-error), advice(error), what);
 }
 
 static void describe_mended(char text[FAULT_MESSAGE_SIZE], const char *path,

@@ -53,7 +53,7 @@ static enum spool_lack lack(struct weir_capture *capture)
 }
 
 /* Once for a while: a disk may be full many times. */
-static void tell(struct weir_capture *capture)
+void pressure_tell(struct weir_capture *capture)
 {
 	bool drops = capture->options.on_full == WEIR_FULL_DROP_NEWEST;
 	uint64_t now = clock_monotonic_ns();
@@ -137,6 +137,8 @@ static int make_room(struct weir_capture *capture)
 		if (r <= 0)
 			break;
 		r = try_again(capture);
+		if (spool_durable(capture->spool).full < 0)
+			break; /* the syncer tries again by itself: to see if that is enough */
 	}
 	return r;
 }
@@ -155,7 +157,7 @@ static int do_without(struct weir_capture *capture)
 	capture->stats.blocked = capture->options.on_full != WEIR_FULL_DROP_NEWEST;
 	if (!at_cap) {
 		if (missing != SPOOL_LACKS_NOTHING)
-			tell(capture);
+			pressure_tell(capture);
 		if (capture->room_timer.due_ns == 0)
 			wait_on(capture);
 	}

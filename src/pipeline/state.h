@@ -93,6 +93,9 @@ int pressure_begin(struct weir_capture *capture);
 /* The same, when pieces were taken: whether no further ones can be. */
 bool pressure_stalls(struct weir_capture *capture);
 
+/* Says, if that was not said lately, that there is no room. */
+void pressure_tell(struct weir_capture *capture);
+
 /* Looks for room, after something was acknowledged, and by the timer. */
 int pressure_relieve(void *data);
 

@@ -30,6 +30,8 @@ static int on_progress(void *data)
 
 	if (r < 0)
 		r = fail(capture, r);
+	if (r >= 0 && spool_durable(capture->spool).full < 0)
+		r = pressure_begin(capture);
 	return r < 0 ? r : events_go_on(capture);
 }
 
@@ -62,8 +64,16 @@ void sync_watch(struct weir_capture *capture)
 bool sync_is_settled(struct weir_capture *capture)
 {
 	int r = spool_settle(capture->spool);
+	int full = spool_durable(capture->spool).full;
 
 	if (r < 0)
 		fail(capture, r);
-	return r != 0;
+	if (full == 0)
+		return r != 0;
+	if (capture->stats.end == WEIR_END_SERVER && capture->options.on_full != WEIR_FULL_STOP) {
+		pressure_tell(capture);
+		return false;
+	}
+	fault_set_storage(&capture->fault, &capture->options, spool_path(capture->spool), full);
+	return true;
 }

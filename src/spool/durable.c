@@ -159,7 +159,7 @@ bool durable_must_wait(struct durable *durable)
 	struct sync_progress progress = syncer_look(durable->syncer);
 	const struct sync_mark *captured = &durable->captured;
 
-	if (progress.error < 0)
+	if (progress.error < 0 || progress.full < 0)
 		return false;
 	if (durable->options.sync == SPOOL_SYNC_EVERY &&
 	    captured->end_seq > progress.durable.end_seq)

@@ -41,8 +41,9 @@ int durable_want(struct durable *durable, const struct writer *writer);
  * failed. Each failure is told once. */
 int durable_collect(struct durable *durable, const struct writer *writer);
 
-/* Whether reading has to wait: for each commit (SPOOL_SYNC_EVERY), while more than twice
- * options.bytes are not durable (SPOOL_SYNC_BYTES), and while the syncer has much to do. */
+/* Whether reading has to wait, but for want of room (sync_progress.full): for each commit
+ * (SPOOL_SYNC_EVERY), while more than twice options.bytes are not durable (SPOOL_SYNC_BYTES), and
+ * while the syncer has much to do. */
 bool durable_must_wait(struct durable *durable);
 
 /* Whether something is being synced. */

@@ -131,20 +131,28 @@ static size_t room_in(const struct spool *spool, uint64_t bytes)
 	return room < SPOOL_ROOM_MIN ? 0 : (size_t)MIN(room, (uint64_t)SIZE_MAX);
 }
 
+/* The error of whoever found no room, the syncer too; 0: nobody. */
+static int full_error(const struct spool *spool)
+{
+	return spool->full < 0 ? spool->full : spool_durable(spool).full;
+}
+
 size_t spool_room(struct spool *spool, uint64_t reserved)
 {
-	if (spool->full < 0)
+	if (full_error(spool) < 0)
 		return 0;
 	return room_in(spool, MIN(below_cap(spool, reserved), above_min_free(spool, reserved)));
 }
 
 enum spool_lack spool_lack(struct spool *spool, uint64_t reserved)
 {
-	if (spool->full == -EDQUOT)
+	int full = full_error(spool);
+
+	if (full == -EDQUOT)
 		return SPOOL_LACKS_QUOTA;
-	if (spool->full == -ENOSPC)
+	if (full == -ENOSPC)
 		return SPOOL_LACKS_DISK;
-	if (spool->full < 0 && spool->full != SPOOL_SPLIT)
+	if (full < 0 && full != SPOOL_SPLIT)
 		return SPOOL_LACKS_DESCRIPTORS;
 	if (room_in(spool, below_cap(spool, reserved)) == 0)
 		return SPOOL_LACKS_CAP;

@@ -13,10 +13,13 @@
  * A sync that fails is never tried again. The kernel reports an error once, and then takes the
  * pages for clean, whether they were written or not: a second try would succeed and mean nothing.
  * That goes for every error, ENOSPC and EINTR as well as EIO. So with the first one the thread
- * ends, and the mark stays where it is.
+ * ends, and the mark stays where it is. A rename is another matter: it is done or not, and one that
+ * found no room is tried again, since nobody can tell when there is some.
  */
 #include "spool/syncer.h"
 
+#include "base/clock.h"
+#include "base/io.h"
 #include "base/thread.h"
 #include "spool/segment.h"
 
@@ -26,6 +29,7 @@
 #include <sys/eventfd.h>
 
 #define FOUND_MAX 64 /* for more segments, all of the file system is synced */
+#define RETRY_NS (100 * NS_PER_MS)
 
 struct syncer {
 	struct syncer_options options;
@@ -134,19 +138,49 @@ static int sync_found(struct syncer *syncer)
 	return syncfs(syncer->dir_fd) < 0 ? -errno : 0;
 }
 
+/* Waits for a while, in which somebody may have made room. False: nobody waits for that any more.
+ */
+static bool wait_for_room(struct syncer *syncer, int error)
+{
+	uint64_t until_ns = clock_monotonic_ns() + RETRY_NS;
+	const struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+				       .tv_nsec = (long)(until_ns % NS_PER_S)};
+	bool stopping;
+
+	pthread_mutex_lock(&syncer->mutex);
+	if (syncer->progress.full == 0)
+		wake(syncer);
+	syncer->progress.full = error;
+	if (!syncer->stopping)
+		pthread_cond_timedwait(&syncer->work, &syncer->mutex, &until);
+	stopping = syncer->stopping;
+	pthread_mutex_unlock(&syncer->mutex);
+	return !stopping;
+}
+
+static int rename_index(struct syncer *syncer, uint64_t first_seq)
+{
+	int r;
+
+	do
+		r = segment_rename(syncer->dir_fd, first_seq);
+	while (io_is_full(r) && wait_for_room(syncer, r));
+	return r;
+}
+
 /* The name of a sealed index is given to what is whole on the disk. */
-static int sync_segment(const struct syncer *syncer, const struct sync_job *job)
+static int sync_segment(struct syncer *syncer, const struct sync_job *job)
 {
 	int r = sync_data(job->data_fd);
 
 	if (r >= 0)
 		r = sync_data(job->index_fd);
 	if (r >= 0 && job->seal)
-		r = segment_rename(syncer->dir_fd, job->first_seq);
+		r = rename_index(syncer, job->first_seq);
 	return r;
 }
 
-static int sync_jobs(const struct syncer *syncer, const struct sync_job *jobs, size_t count)
+static int sync_jobs(struct syncer *syncer, const struct sync_job *jobs, size_t count)
 {
 	bool names = false, seal = false;
 	int r = 0;
@@ -192,6 +226,7 @@ static void tell(struct syncer *syncer, const struct sync_job *jobs, size_t coun
 	}
 	progress->jobs -= count;
 	progress->error = MIN(error, 0);
+	progress->full = 0;
 	pthread_cond_signal(&syncer->room);
 	pthread_mutex_unlock(&syncer->mutex);
 	wake(syncer);
@@ -226,6 +261,17 @@ static void note_found(struct syncer *syncer)
 	syncer->options.found = NULL;
 }
 
+/* With the clock that nobody sets. */
+static void init_condition(pthread_cond_t *condition)
+{
+	pthread_condattr_t attributes;
+
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(condition, &attributes);
+	pthread_condattr_destroy(&attributes);
+}
+
 int syncer_new(const struct syncer_options *options, struct syncer **ret_syncer)
 {
 	CLEANUP(syncer_free) struct syncer *syncer = calloc(1, sizeof(*syncer));
@@ -236,8 +282,8 @@ int syncer_new(const struct syncer_options *options, struct syncer **ret_syncer)
 	syncer->options = *options;
 	syncer->progress.jobs = 1; /* what is there already */
 	pthread_mutex_init(&syncer->mutex, NULL);
-	pthread_cond_init(&syncer->work, NULL);
-	pthread_cond_init(&syncer->room, NULL);
+	init_condition(&syncer->work);
+	init_condition(&syncer->room);
 	syncer->dir_fd = openat(options->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	syncer->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (syncer->dir_fd < 0 || syncer->event_fd < 0)

@@ -30,7 +30,8 @@ struct sync_progress {
 	struct sync_mark durable;
 	uint64_t sealed_seq; /* the segments in front of it are durable, sealed and noted */
 	size_t jobs;	     /* that are not done */
-	int error;	     /* −errno: a sync has failed, and none will be tried any more */
+	int full;  /* −ENOSPC, −EDQUOT: an index gets its name when there is room; 0 */
+	int error; /* −errno: a sync has failed, and none will be tried any more */
 };
 
 struct syncer;

@@ -205,6 +205,45 @@ def test_what_is_dropped_is_read(faulty, serve, place):  # noqa: F811
 
 
 @preloaded
+@pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT"])
+@pytest.mark.parametrize("how", ["command", "keep"])
+def test_no_room_for_a_name(faulty, serve, place, collector, error, how):  # noqa: F811
+    """An index that is whole gets the name of a sealed one: a full disk is waited for there, too."""
+    spool = place.root / "spool"
+    rest = ["--", *collector.by_path] if how == "command" else ["--keep"]
+    result, happened = faulty(f"renameat:{error}:2:3", "capture", serve(sending(texts(MESSAGES))).url, "--spool",
+                              spool, "--sync", "seal", "--segment-messages", "100", "--status", "json", *rest)
+    assert happened
+    assert durable(result.expect(0).report) == totals(MESSAGES)
+    assert (collector.payloads() if how == "command" else payloads_of(spool)) == MESSAGES
+    assert str(spool) in result.complaint and not list(spool.glob("*.open"))
+
+
+@preloaded
+@pytest.mark.parametrize("policy", ["block", "stop", "drop-newest"])
+def test_never_any_room_for_a_name(library, weir, serve, place, policy):  # noqa: F811
+    """Everybody who waits for it can be stopped; the index is found under its old name."""
+    spool, log = place.root / "spool", place.root / "faults"
+    env = {"LD_PRELOAD": str(library), "WEIR_FAULT": "renameat:ENOSPC:1:0", "WEIR_FAULT_PROGRAM": "weir",
+           "WEIR_FAULT_LOG": str(log)}
+
+    def script(connection):
+        connection.upgrade(more=texts(MESSAGES))
+        connection.answer_close()
+
+    server = serve(script)
+    process = weir.start_capture(server.url, "--spool", spool, "--keep", "--sync", "seal", "--on-full", policy,
+                                 "--segment-messages", "100", "--status", "json", env=env)
+    if policy != "stop":
+        wait_until(lambda: str(spool) in process.err_so_far(), "it says so")
+        process.signal()
+    result = process.wait().expect(5, "space", str(spool))
+    assert payloads_of(spool) == MESSAGES[:result.report["messages"]]
+    weir.capture(serve(sending(texts([b"last"]))).url, "--spool", spool, "--keep").expect(0)
+    assert payloads_of(spool) == [*MESSAGES[:result.report["messages"]], b"last"]
+
+
+@preloaded
 def test_the_server_is_told_of_a_sync_that_fails(faulty, serve, place):  # noqa: F811
     def script(connection):
         connection.upgrade(more=texts(MESSAGES[:10]))
