@@ -6,202 +6,13 @@
  * Records are handed out in batches: while one is put together, the data window does not move. So
  * who copies messages on can write all that stand in a row at once.
  */
-#include "spool/reader.h"
+#include "spool/reader_state.h"
 
 #include "base/crc32c.h"
-#include "base/macro.h"
-#include "spool/input.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <string.h>
-
-#define INDEX_WINDOW ((size_t)2048 * FORMAT_ENTRY_SIZE)
-#define DATA_WINDOW (READER_WINDOW + 1) /* with the separator */
 
 #define ENTRIES_MAX ((uint64_t)INT64_MAX / 64) /* more than any file can have */
-
-struct window {
-	struct input input;
-	uint64_t start;
-	size_t size; /* bytes in it */
-	size_t room;
-	uint8_t *data;
-};
-
-struct reader {
-	struct window index, data;
-	uint64_t first_seq;
-	uint64_t next; /* number of the entry that comes next */
-	uint64_t data_end;
-	uint64_t created_ns;
-	uint64_t records; /* as the header says; 0: not known */
-	bool sealed;
-	bool has_header;
-	bool damaged; /* told so already */
-	bool lost;    /* the entry before was damaged: where the next begins is not known */
-	bool fresh;   /* since the first of those that are damaged in a row, the windows are */
-	struct format_entry entry; /* returned last */
-};
-
-static bool window_has(const struct window *window, uint64_t offset, size_t size)
-{
-	uint64_t end = window->start + window->size;
-
-	return offset >= window->start && offset <= end && size <= end - offset;
-}
-
-/* Moves the window to `offset`, and fills it. What is in it already is kept. */
-static int window_move(struct window *window, uint64_t offset)
-{
-	uint64_t end = window->start + window->size;
-	size_t kept = 0;
-	ssize_t n;
-
-	if (offset >= window->start && offset < end) {
-		kept = (size_t)(end - offset);
-		memmove(window->data, window->data + (offset - window->start), kept);
-	}
-	window->start = offset;
-	window->size = kept;
-	n = input_read(&window->input, offset + kept, window->data + kept, window->room - kept);
-	if (n < 0)
-		return (int)n;
-	window->size += (size_t)n;
-	return 0;
-}
-
-/* Makes the window hold `size` bytes at `offset`, or what there is of them before the end of the
- * file. Returns how many there are, or −errno. */
-static ssize_t window_show(struct window *window, uint64_t offset, size_t size,
-			   const uint8_t **ret_data)
-{
-	if (!window_has(window, offset, size)) {
-		int r = window_move(window, offset);
-
-		if (r < 0)
-			return r;
-	}
-	*ret_data = window->data + (offset - window->start);
-	return (ssize_t)MIN(size, window->size - (size_t)(offset - window->start));
-}
-
-static void window_done(struct window *window)
-{
-	input_done(&window->input);
-	free(window->data);
-}
-
-static int check_header(struct reader *reader)
-{
-	struct format_header header;
-	const uint8_t *stored;
-	ssize_t n = window_show(&reader->index, 0, FORMAT_HEADER_SIZE, &stored);
-
-	if (n < 0)
-		return (int)n;
-	if (n < FORMAT_HEADER_SIZE)
-		return -EBADMSG;
-	switch (format_read_header(stored, &header)) {
-	case 0:
-		if (header.first_seq != reader->first_seq)
-			return -EBADMSG;
-		reader->created_ns = header.created_ns;
-		reader->records = header.records;
-		reader->has_header = true;
-		return 0;
-	case FORMAT_FOREIGN:
-		return -ENOMSG;
-	case FORMAT_UNKNOWN:
-		return -EPROTO;
-	default:
-		return -EBADMSG;
-	}
-}
-
-/* Begins with inputs, which it takes over. */
-static int begin(const struct reader_files *files, struct input *index, struct input *data,
-		 struct reader **ret_reader)
-{
-	CLEANUP(reader_free) struct reader *reader = calloc(1, sizeof(*reader));
-	int r;
-
-	if (!reader)
-		return -ENOMEM;
-	reader->first_seq = files->first_seq;
-	reader->sealed = files->sealed;
-	reader->index = (struct window){
-		.input = *index, .room = INDEX_WINDOW, .data = malloc(INDEX_WINDOW)};
-	reader->data =
-		(struct window){.input = *data, .room = DATA_WINDOW, .data = malloc(DATA_WINDOW)};
-	*index = *data = (struct input){.fd = -1};
-	if (!reader->index.data || !reader->data.data)
-		return -ENOMEM;
-	r = check_header(reader);
-	if (r == -EBADMSG && !reader->sealed) { /* its owner may write it just now, to seal it */
-		reader->index.size = 0;
-		r = check_header(reader);
-	}
-	if (r < 0 && !(files->lenient && (r == -EBADMSG || r == -ENOMSG)))
-		return r;
-	*ret_reader = TAKE_PTR(reader);
-	return 0;
-}
-
-int reader_open_files(const struct reader_files *files, struct reader **ret_reader)
-{
-	CLEANUP(input_done) struct input index = {.fd = files->index_fd};
-	CLEANUP(input_done) struct input data = {.fd = files->data_fd};
-
-	return begin(files, &index, &data, ret_reader);
-}
-
-static int open_inputs(int dir_fd, uint64_t first_seq, const char *index_suffix,
-		       int (*open_one)(struct input *, int, uint64_t, const char *),
-		       struct input *index, struct input *data)
-{
-	int r = open_one(index, dir_fd, first_seq, index_suffix);
-
-	if (r >= 0)
-		r = open_one(data, dir_fd, first_seq, FORMAT_DATA_SUFFIX);
-	if (r < 0)
-		input_done(index);
-	return r;
-}
-
-/* While somebody looks for the files of a sealed segment, it may be compressed. */
-static int open_named(int dir_fd, uint64_t first_seq, bool sealed, bool lenient,
-		      struct reader **ret_reader)
-{
-	const char *suffix = sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX;
-	CLEANUP(input_done) struct input index = {.fd = -1};
-	CLEANUP(input_done) struct input data = {.fd = -1};
-	struct reader_files files = {.first_seq = first_seq, .sealed = sealed, .lenient = lenient};
-	int r = open_inputs(dir_fd, first_seq, suffix, input_open, &index, &data);
-
-	if (r == -ENOENT && sealed)
-		r = open_inputs(dir_fd, first_seq, suffix, input_open_packed, &index, &data);
-	return r < 0 ? r : begin(&files, &index, &data, ret_reader);
-}
-
-int reader_open(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
-{
-	return open_named(dir_fd, first_seq, sealed, false, ret_reader);
-}
-
-int reader_open_lenient(int dir_fd, uint64_t first_seq, bool sealed, struct reader **ret_reader)
-{
-	return open_named(dir_fd, first_seq, sealed, true, ret_reader);
-}
-
-void reader_free(struct reader *reader)
-{
-	if (!reader)
-		return;
-	window_done(&reader->index);
-	window_done(&reader->data);
-	free(reader);
-}
 
 /* The checksum of a payload that is larger than the window. −EBADMSG: it is not there as a whole.
  */
@@ -342,7 +153,8 @@ static int read_again(struct reader *reader, int error, struct record *ret_recor
 
 	if (!reader->sealed && error == -EBADMSG && !(reader->lost && reader->fresh)) {
 		reader->fresh = true;
-		reader->index.size = reader->data.size = 0;
+		window_clear(&reader->index);
+		window_clear(&reader->data);
 		r = read_record(reader, true, ret_record);
 	}
 	if (r < 0 && window_has(&reader->index, at, FORMAT_ENTRY_SIZE))
