@@ -18,6 +18,13 @@ const char *reader_words(int error)
 		return codec_exists() ? "it was written by another version of weir"
 				      : "it was written by another version of weir, or with "
 					"--compress, for which this one was built without libzstd";
+	case -ENOENT:
+		return "it is missing";
+	case -EBUSY:
+		return "a capture died while the segment was written anew; the next one finishes "
+		       "that";
+	case -EEXIST:
+		return "its numbers are those of the segment before";
 	case -ELOOP:
 		return "it is a symbolic link";
 	case -EISDIR:

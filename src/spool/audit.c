@@ -205,7 +205,13 @@ static int check_opened(struct walk *walk)
 	return r;
 }
 
-/* One file of the two is missing. */
+static void tell_lone_data(struct walk *walk, const struct listing_entry *entry)
+{
+	format_name(walk->name, entry->first_seq, FORMAT_DATA_SUFFIX);
+	tell(walk, AUDIT_NO_INDEX, 0, 0);
+}
+
+/* One file of the two is missing, or has nothing in it. */
 static void check_lone(struct walk *walk, const struct listing_entry *entry)
 {
 	char name[FORMAT_NAME_SIZE];
@@ -218,8 +224,10 @@ static void check_lone(struct walk *walk, const struct listing_entry *entry)
 	    (fstatat(walk->audit->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
 	     status.st_size <= least))
 		tell(walk, AUDIT_LEFTOVER, 0, 0);
+	else if (entry->data)
+		tell_lone_data(walk, entry);
 	else
-		tell(walk, entry->data ? AUDIT_NO_INDEX : AUDIT_NO_DATA, 0, 0);
+		tell(walk, AUDIT_NO_DATA, 0, 0);
 	walk->totals->damaged_segments += walk->damaged;
 }
 
@@ -244,8 +252,12 @@ static int check_names(struct walk *walk, const struct listing_entry *entry)
 	if (!entry->data || !(entry->sealed || entry->open))
 		return -EAGAIN;
 	r = open_segment(walk, entry);
-	if (r == -ENOENT)
+	if (r >= 0 && is_being_begun(walk) && walk->source.data_size > 0)
+		r = -ENOENT; /* no data stands before a header */
+	if (r == -ENOENT) {
+		salvage_close(&walk->source);
 		return -EAGAIN;
+	}
 	check_beside(walk, entry);
 	if (r < 0) {
 		tell_error(walk, r);

@@ -12,6 +12,7 @@
 #include "spool/cursor_state.h"
 
 #include "spool/admit.h"
+#include "spool/owner.h"
 #include "spool/seek.h"
 
 #include <errno.h>
@@ -53,11 +54,16 @@ static void close_segment(struct cursor *cursor)
 	reader_free(TAKE_PTR(cursor->reader));
 }
 
-static int fail(struct cursor *cursor, int error)
+static const char *index_suffix(const struct cursor *cursor)
+{
+	return cursor->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX;
+}
+
+static int fail(struct cursor *cursor, const char *suffix, int error)
 {
 	cursor->fault = (struct cursor_fault){
 		.first_seq = cursor->first_seq,
-		.suffix = cursor->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX,
+		.suffix = suffix,
 		.seq = cursor->seq,
 		.last_seq = cursor->seq,
 	};
@@ -71,7 +77,7 @@ static int fail_to_look(struct cursor *cursor, int error)
 	if (cursor->blind)
 		return 0;
 	cursor->blind = true;
-	fail(cursor, error);
+	fail(cursor, index_suffix(cursor), error);
 	cursor->fault.of_directory = true;
 	return error;
 }
@@ -89,8 +95,8 @@ static int open_next(struct cursor *cursor)
 			r = cursor_open_listed(cursor);
 			if (r > 0)
 				return r;
-			if (r < 0 && r != -ENOENT)
-				return fail(cursor, r);
+			if (r < 0 && r != -EAGAIN)
+				return fail(cursor, cursor->suffix, r);
 			if (cursor->at == at)
 				break; /* it is being begun */
 		}
@@ -148,37 +154,81 @@ static int follow_to_sealed(struct cursor *cursor)
 	return reader_seek(reader, cursor->seq);
 }
 
-/* An open segment has no further record, or one that is not whole yet. 0: wait; 1: go on; else an
- * error. */
+/* All of an open segment was read that will ever be in it. When it was about to be sealed, its
+ * header says how much that should have been. */
+static int end_segment(struct cursor *cursor)
+{
+	struct reader *reader = cursor->reader;
+
+	if (reader_records(reader) > reader_passed(reader)) {
+		fail(cursor, index_suffix(cursor), -EBADMSG);
+		cursor->fault.at_end = true;
+		return -EBADMSG;
+	}
+	close_segment(cursor);
+	return -EAGAIN;
+}
+
+/* An open segment has no further record, or one that is not whole yet. 0: wait; −EAGAIN: go on;
+ * else an error. */
 static int reach_open_end(struct cursor *cursor)
 {
 	int r;
 
-	if (cursor->gone || !cursor->live || has_successor(cursor)) {
-		close_segment(cursor);
-		return 1;
-	}
+	if (cursor->gone || !cursor->live || has_successor(cursor))
+		return end_segment(cursor);
 	r = reader_seek(cursor->reader, cursor->seq);
-	if (r < 0 || is_still_open(cursor))
-		return r;
-	r = follow_to_sealed(cursor);
-	return r < 0 ? r : 1;
+	if (r >= 0 && is_still_open(cursor))
+		return 0;
+	if (r >= 0)
+		r = follow_to_sealed(cursor);
+	return r < 0 ? fail(cursor, index_suffix(cursor), r) : -EAGAIN;
 }
 
-/* A record, or the end of a segment, cannot be read. */
+static bool is_dead(const struct cursor *cursor)
+{
+	struct owner owner;
+
+	return owner_probe(cursor->dir_fd, &owner) >= 0 && !owner.alive;
+}
+
+/* Whether an entry of an open segment that is not whole is damaged. Its owner may take back what is
+ * at the end, as when his disk is full: so what is not whole is damaged if a record that is stands
+ * behind it, or if there is no owner. −errno: nobody knows. */
+static int is_damage(struct cursor *cursor)
+{
+	struct reader *reader = cursor->reader;
+	uint64_t next = reader_seq(reader), passed;
+	struct record record;
+	int r;
+
+	if (cursor->seq < cursor->sure)
+		return true;
+	do {
+		passed = reader_passed(reader);
+		r = reader_next(reader, &record);
+	} while (r < 0 && reader_passed(reader) > passed);
+	if (r > 0 || is_dead(cursor))
+		cursor->sure = reader_seq(reader);
+	r = reader_seek(reader, next);
+	return r < 0 ? r : cursor->seq < cursor->sure;
+}
+
+/* A record, or the end of a segment, cannot be read; or what it says that it holds are the numbers
+ * of the next one. */
 static int fail_at_record(struct cursor *cursor, int error)
 {
 	uint64_t next = reader_seq(cursor->reader);
 
 	cursor->continuing = true;
-	if (next == cursor->seq) {
-		fail(cursor, error);
+	if (next == cursor->seq || cursor_is_of_next(cursor, cursor->seq)) {
+		fail(cursor, index_suffix(cursor), error);
 		cursor->fault.at_end = error == -EBADMSG;
 		return error;
 	}
 	cursor->fault = (struct cursor_fault){
 		.first_seq = cursor->first_seq,
-		.suffix = FORMAT_INDEX_SUFFIX,
+		.suffix = index_suffix(cursor),
 		.of_record = true,
 		.seq = cursor->seq,
 		.last_seq = cursor->seq,
@@ -199,20 +249,20 @@ static void note_batch(struct cursor *cursor, const struct record *records, size
 static ssize_t read_on(struct cursor *cursor, struct record *records, size_t max)
 {
 	ssize_t n = reader_next_batch(cursor->reader, records, max);
-	int r;
+	int damage;
 
 	if (n > 0) {
 		note_batch(cursor, records, (size_t)n);
 		return n;
 	}
-	if (!cursor->sealed && (n == 0 || n == -EBADMSG)) {
-		r = reach_open_end(cursor);
-		return r < 0 ? fail(cursor, r) : r == 0 ? 0 : -EAGAIN;
+	if (cursor->sealed && n == 0) {
+		close_segment(cursor);
+		return -EAGAIN;
 	}
-	if (n < 0)
-		return fail_at_record(cursor, (int)n);
-	close_segment(cursor);
-	return -EAGAIN;
+	damage = cursor->sealed || n != -EBADMSG ? n < 0 : is_damage(cursor);
+	if (damage < 0)
+		return fail(cursor, index_suffix(cursor), damage);
+	return damage ? fail_at_record(cursor, (int)n) : reach_open_end(cursor);
 }
 
 ssize_t cursor_next_batch(struct cursor *cursor, struct record *records, size_t max)

@@ -6,9 +6,15 @@
  */
 #include "spool/cursor_state.h"
 
+#include "spool/segment.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
+
+#define LOOKS 3 /* at a segment whose files do not fit together */
+#define LOOK_WAIT_NS (2 * 1000 * 1000)
 
 /* How many segments of the listing begin before `seq`, or at it. */
 static size_t count_up_to(const struct listing *listing, uint64_t seq)
@@ -102,13 +108,61 @@ int cursor_open_following(struct cursor *cursor)
 	return 0;
 }
 
-/* A segment that is being begun: its index is not there yet, or has no header. */
-static bool is_being_begun(const struct cursor *cursor, const struct listing_entry *entry,
-			   int error)
+/* Why a segment cannot be opened whose name was there a moment ago. −EAGAIN: it is not missed. */
+static int why_missing(const struct cursor *cursor, uint64_t first_seq, const char **ret_suffix)
 {
-	bool last = cursor->at + 1 == cursor->listing.count;
+	struct listing_entry now = {.first_seq = first_seq};
+	int dir_fd = cursor->dir_fd;
+	int r = listing_look_again(dir_fd, &now);
 
-	return cursor->live && last && !entry->sealed && (error == -ENODATA || error == -ENOENT);
+	if (r < 0)
+		return r;
+	if (now.fresh && !(now.data && now.sealed)) {
+		*ret_suffix = FORMAT_INDEX_NEW_SUFFIX;
+		return -EBUSY;
+	}
+	if (now.data && !now.sealed && segment_holds(dir_fd, first_seq, FORMAT_DATA_SUFFIX) > 0) {
+		*ret_suffix = now.open ? FORMAT_OPEN_SUFFIX : FORMAT_INDEX_SUFFIX;
+		return now.open ? -EBADMSG : -ENOENT;
+	}
+	if (now.open && !now.data && segment_holds(dir_fd, first_seq, FORMAT_OPEN_SUFFIX) > 0) {
+		*ret_suffix = FORMAT_DATA_SUFFIX;
+		return -ENOENT;
+	}
+	return -EAGAIN;
+}
+
+/* Its owner may be renaming, deleting or mending it: what is missing is looked for again. */
+static int open_files(struct cursor *cursor, const struct listing_entry *entry)
+{
+	const struct timespec wait = {.tv_nsec = LOOK_WAIT_NS};
+	int r, why = -EAGAIN;
+
+	for (int i = 0; i < LOOKS; i++) {
+		r = cursor_open_reader(cursor, entry, &cursor->sealed, &cursor->reader);
+		cursor->suffix = cursor->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX;
+		if (r != -ENOENT && r != -ENODATA)
+			return r;
+		why = why_missing(cursor, entry->first_seq, &cursor->suffix);
+		if (why == -EAGAIN)
+			break;
+		nanosleep(&wait, NULL);
+	}
+	return why;
+}
+
+/* A segment that is being begun: its index is not there yet, or has no header. */
+static bool is_being_begun(const struct cursor *cursor, const struct listing_entry *entry)
+{
+	return cursor->live && cursor->at + 1 == cursor->listing.count && !entry->sealed;
+}
+
+bool cursor_is_of_next(const struct cursor *cursor, uint64_t seq)
+{
+	for (size_t i = cursor->at; i < cursor->listing.count; i++)
+		if (listing_is_segment(&cursor->listing.entries[i]))
+			return cursor->listing.entries[i].first_seq <= seq;
+	return false;
 }
 
 int cursor_open_listed(struct cursor *cursor)
@@ -118,16 +172,16 @@ int cursor_open_listed(struct cursor *cursor)
 
 	if (entry->first_seq > cursor->seq && cursor_open_following(cursor) >= 0)
 		return 1;
-	r = cursor_open_reader(cursor, entry, &cursor->sealed, &cursor->reader);
-	if (r < 0 && is_being_begun(cursor, entry, r))
+	r = open_files(cursor, entry);
+	if (r == -EAGAIN && is_being_begun(cursor, entry))
 		return 0;
 	cursor->first_seq = entry->first_seq;
 	cursor->passed = entry->first_seq;
 	cursor->has_passed = true;
 	cursor->at++;
 	cursor->gone = false;
-	if (r == -ENODATA)
-		return -ENOENT; /* its writer died before the header was whole */
+	if (r >= 0 && cursor->continuing && entry->first_seq < cursor->seq)
+		r = -EEXIST;
 	if (r < 0)
 		return r;
 	if (entry->first_seq > cursor->seq) {

@@ -18,7 +18,9 @@ struct cursor {
 	struct reader *reader;	    /* NULL: between two segments */
 	uint64_t first_seq;	    /* of the segment that is being read */
 	bool sealed, gone;
-	bool blind; /* the directory cannot be listed */
+	const char *suffix; /* of the file that could not be opened */
+	uint64_t sure; /* below it, an entry of the open segment that is not whole is damaged */
+	bool blind;    /* the directory cannot be listed */
 	struct cursor_fault fault;
 };
 
@@ -37,8 +39,13 @@ int cursor_open_reader(const struct cursor *cursor, const struct listing_entry *
  * begun, or damaged, which is for the listing to tell. */
 int cursor_open_following(struct cursor *cursor);
 
-/* Opens the segment that the listing says is next. 1; 0: not yet; −ENOENT: it is not there any
- * more. Else the errors of reader_open(). */
+/* Opens the segment that the listing says is next. 1; 0: not yet; −EAGAIN: it is not there any
+ * more, or nothing was captured in it. Errors: −ENOENT (a file of it is missing), −EBUSY (a start
+ * died while it wrote the segment anew), −EEXIST (its numbers are those of the segment before),
+ * those of reader_open(); then `suffix` says which file that is about. */
 int cursor_open_listed(struct cursor *cursor);
+
+/* Whether a number is one of a segment that is still to be opened, as far as the listing says. */
+bool cursor_is_of_next(const struct cursor *cursor, uint64_t seq);
 
 #endif

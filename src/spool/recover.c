@@ -41,29 +41,13 @@ static void tell(const struct recovery *recovery, enum recover_kind kind, uint64
 		recovery->tell(recovery->data, &news);
 }
 
-/* Whether there is a file that holds something: an index has to have a whole entry for that.
- * What is no regular file is taken for a full one. −errno: nobody knows, and so nothing may be done
- * to it. */
-static int holds_something(int dir_fd, uint64_t seq, const char *suffix)
-{
-	bool index =
-		strcmp(suffix, FORMAT_INDEX_SUFFIX) == 0 || strcmp(suffix, FORMAT_OPEN_SUFFIX) == 0;
-	char name[FORMAT_NAME_SIZE];
-	struct stat status;
-
-	if (fstatat(dir_fd, format_name(name, seq, suffix), &status, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return !S_ISREG(status.st_mode) ||
-	       status.st_size >= (index ? FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE : 1);
-}
-
 int recover_put_aside(const struct recovery *recovery, struct listing_entry *entry)
 {
 	uint64_t seq = entry->first_seq;
 	bool put = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(own_suffixes); i++) {
-		int r = holds_something(recovery->dir_fd, seq, own_suffixes[i]);
+		int r = segment_holds(recovery->dir_fd, seq, own_suffixes[i]);
 
 		put |= r > 0;
 		if (r > 0)
@@ -173,7 +157,7 @@ static int recover_index(const struct recovery *recovery, struct listing_entry *
 	int r = 0;
 
 	if (entry->open)
-		r = holds_something(recovery->dir_fd, seq, FORMAT_OPEN_SUFFIX);
+		r = segment_holds(recovery->dir_fd, seq, FORMAT_OPEN_SUFFIX);
 	if (r != 0)
 		return r < 0 ? r : recover_put_aside(recovery, entry);
 	r = segment_delete_file(recovery->dir_fd, seq,

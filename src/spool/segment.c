@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <tempfile.h>
 
 #define CHECK_BATCH 64 /* records */
@@ -126,4 +127,17 @@ int segment_delete_cuts(int dir_fd, uint64_t first_seq)
 	int r = segment_delete_file(dir_fd, first_seq, FORMAT_DATA_CUT_SUFFIX);
 
 	return r < 0 ? r : segment_delete_file(dir_fd, first_seq, FORMAT_INDEX_CUT_SUFFIX);
+}
+
+int segment_holds(int dir_fd, uint64_t first_seq, const char *suffix)
+{
+	bool index =
+		strcmp(suffix, FORMAT_INDEX_SUFFIX) == 0 || strcmp(suffix, FORMAT_OPEN_SUFFIX) == 0;
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
+
+	if (fstatat(dir_fd, format_name(name, first_seq, suffix), &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return !S_ISREG(status.st_mode) ||
+	       status.st_size >= (index ? FORMAT_HEADER_SIZE + FORMAT_ENTRY_SIZE : 1);
 }

@@ -77,6 +77,11 @@ int segment_delete_cuts(int dir_fd, uint64_t first_seq);
 /* Deletes one file of it; the same. */
 int segment_delete_file(int dir_fd, uint64_t first_seq, const char *suffix);
 
+/* Whether there is a file of it that holds something: an index has to have a whole entry for that.
+ * What is no regular file is taken for a full one. −errno: nobody knows, and so nothing may be done
+ * to it. */
+int segment_holds(int dir_fd, uint64_t first_seq, const char *suffix);
+
 DEFINE_CLEANUP(struct segment *, segment_free);
 
 #endif

@@ -23,8 +23,8 @@ class Made:
         return self.kind < 16
 
 
-def header(first_seq, created_ns=0, version=VERSION):
-    raw = HEADER.pack(MAGIC, version, HEADER.size, ENTRY.size, 1, 0x0a, first_seq, created_ns, 0, b"", 0)
+def header(first_seq, created_ns=0, version=VERSION, records=0):
+    raw = HEADER.pack(MAGIC, version, HEADER.size, ENTRY.size, 1, 0x0a, first_seq, created_ns, records, b"", 0)
     return raw[:60] + struct.pack("<I", crc32c(raw[:60]))
 
 

@@ -9,6 +9,7 @@ from damage import MESSAGES, flip, spool  # noqa: F401 (one is a fixture)
 from frames import binary, text
 from servers.hostile import sending
 from spool_reader import ENTRY, HEADER, read_segment, read_spool
+from spool_writer import header
 
 
 def lines(messages):
@@ -177,7 +178,7 @@ def as_after_a_crash(spool, cut=0):
             index.with_suffix(".data").unlink()
             index.unlink()
     index = indexes(spool)[-1]
-    raw = index.read_bytes()
+    raw = header(int(index.name[:20])) + index.read_bytes()[HEADER.size:]
     index.with_suffix(".index.open").write_bytes(raw[:len(raw) - cut])
     index.unlink()
     return index.with_suffix(".index.open")

@@ -274,4 +274,6 @@ def test_an_open_segment_whose_header_is_damaged(weir, place, follow):
     assert result.out == b"".join(record.payload + b"\n" for record in MADE[0])
     result.expect(5, index.name, "damaged")
     index.write_bytes(raw[:63])
+    weir.run("cat", spool, *follow).expect(5, index.name, "damaged")
+    (spool / f"{10:020}.data").write_bytes(b"")  # a header comes before data
     weir.run("cat", spool, *follow).expect(0)

@@ -103,7 +103,9 @@ def test_entries_without_their_data(weir, spool):
 def test_files_alone(weir, spool):
     (spool / f"{900:020}.data").write_bytes(b"data")
     (spool / f"{901:020}.index.open").write_bytes(b"x" * 100)
-    check(weir, spool, 5, f"{900:020}.data: damaged: there is no index",
+    (spool / f"{902:020}.data").write_bytes(b"data")
+    (spool / f"{902:020}.index.open").write_bytes(b"x" * 63)
+    check(weir, spool, 5, f"{902:020}.data: damaged: there is no index", f"{900:020}.data: damaged: there is no index",
           f"{901:020}.index.open: damaged: there is no data")
 
 

@@ -232,13 +232,20 @@ static void test_what_was_acknowledged_is_passed_over(void **state)
 static void test_no_number_comes_twice(void **state)
 {
 	CURSOR *cursor = NULL;
+	struct record records[64];
 
 	(void)state;
 	put_segment(0, 10, true, rising);
 	put_segment(5, 10, true, rising);
 	put_segment(7, 2, true, rising);
+	put_segment(15, 5, true, rising);
 	assert_int_equal(cursor_open(dir_fd, true, &cursor), 0);
-	expect(cursor, 0, 15);
+	assert_int_equal(cursor_next_batch(cursor, records, ARRAY_SIZE(records)), 10);
+	assert_int_equal(cursor_next_batch(cursor, records, ARRAY_SIZE(records)), -EEXIST);
+	assert_int_equal(cursor_fault(cursor)->first_seq, 5);
+	assert_int_equal(cursor_next_batch(cursor, records, ARRAY_SIZE(records)), -EEXIST);
+	assert_int_equal(cursor_fault(cursor)->first_seq, 7);
+	expect(cursor, 15, 20);
 }
 
 static void test_what_a_listing_misses_is_found(void **state)
@@ -310,17 +317,57 @@ static void test_damage_is_told_and_passed(void **state)
 	assert_int_equal(cursor_next_batch(cursor, records, 64), 0);
 }
 
+static int own(void)
+{
+	int lock_fd;
+
+	put_file(dir_fd, FORMAT_LOCK_NAME, "", 0);
+	lock_fd = openat(dir_fd, FORMAT_LOCK_NAME, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(lock_fd, LOCK_EX | LOCK_NB), 0);
+	return lock_fd;
+}
+
+/* As long as there is somebody who may take it back. */
 static void test_the_torn_end_of_an_open_segment_is_waited_for(void **state)
 {
+	CLEANUP_FD int lock_fd = own();
 	CURSOR *cursor = NULL;
+	struct record record;
 
 	(void)state;
 	put_segment(0, 10, false, rising);
-	damage(0, FORMAT_OPEN_SUFFIX, FORMAT_HEADER_SIZE + 7 * FORMAT_ENTRY_SIZE);
+	damage(0, FORMAT_OPEN_SUFFIX, FORMAT_HEADER_SIZE + 8 * FORMAT_ENTRY_SIZE);
+	damage(0, FORMAT_DATA_SUFFIX, 18);
 	assert_int_equal(cursor_open(dir_fd, true, &cursor), 0);
-	expect(cursor, 0, 7);
+	expect(cursor, 0, 8);
 	put_segment(0, 10, false, rising);
-	expect(cursor, 7, 10);
+	damage(0, FORMAT_DATA_SUFFIX, 18);
+	expect(cursor, 8, 9);
+	assert_int_equal(flock(lock_fd, LOCK_UN), 0);
+	assert_int_equal(cursor_next_batch(cursor, &record, 1), -EBADMSG);
+	assert_int_equal(cursor_fault(cursor)->seq, 9);
+	assert_int_equal(cursor_next_batch(cursor, &record, 1), 0);
+}
+
+/* Nobody takes back what stands before a record that is whole. */
+static void test_damage_in_an_open_segment_is_not_waited_for(void **state)
+{
+	CLEANUP_FD int lock_fd = own();
+	CURSOR *cursor = NULL;
+	struct record records[64];
+
+	(void)state;
+	put_segment(0, 10, false, rising);
+	damage(0, FORMAT_OPEN_SUFFIX, FORMAT_HEADER_SIZE + 6 * FORMAT_ENTRY_SIZE);
+	damage(0, FORMAT_DATA_SUFFIX, 14);
+	assert_int_equal(cursor_open(dir_fd, true, &cursor), 0);
+	assert_int_equal(cursor_next_batch(cursor, records, ARRAY_SIZE(records)), 6);
+	for (uint64_t seq = 6; seq < 8; seq++) {
+		assert_int_equal(cursor_next_batch(cursor, records, ARRAY_SIZE(records)), -EBADMSG);
+		assert_true(cursor_fault(cursor)->of_record);
+		assert_int_equal(cursor_fault(cursor)->seq, seq);
+	}
+	expect(cursor, 8, 10);
 }
 
 static void test_seeking_numbers(void **state)
@@ -504,6 +551,7 @@ int main(void)
 		TEST(test_a_complete_segment_is_not_waited_for),
 		TEST(test_damage_is_told_and_passed),
 		TEST(test_the_torn_end_of_an_open_segment_is_waited_for),
+		TEST(test_damage_in_an_open_segment_is_not_waited_for),
 		TEST(test_seeking_numbers),
 		TEST(test_seeking_times),
 		TEST(test_seeking_a_time_that_many_have),

@@ -273,7 +273,7 @@ static bool has_note(const struct file *lock)
 }
 
 /* Whether somebody would have to be told: a segment that ends early may be one that was cut by a
- * death, as long as no entry is left that nothing belongs to. */
+ * death, as long as its header is whole, and no entry is left that nothing belongs to. */
 static bool is_to_be_told(void)
 {
 	bool open = damaged == file_of(ALL - 1, false) || damaged == file_of(ALL - 1, true);
@@ -281,7 +281,7 @@ static bool is_to_be_told(void)
 
 	if (is_lock(damaged))
 		return !has_note(damaged);
-	if (flipped || !open)
+	if (flipped || !open || index->size < FORMAT_HEADER_SIZE)
 		return true;
 	for (uint64_t seq = ALL - RECORDS; seq < ALL; seq++)
 		if (index->size >= FORMAT_HEADER_SIZE + (seq % RECORDS + 1) * FORMAT_ENTRY_SIZE &&
