@@ -308,6 +308,10 @@ struct weir_capture_options {
 	/* Returns 0 when it is done with the segment, which is deleted then; else it is kept. */
 	int (*on_segment)(const struct weir_segment *segment, void *data);
 
+	/* The command is about to be started, or has ended: for who shares a terminal with it. May
+	 * be NULL. */
+	void (*on_command)(bool runs, void *data);
+
 	/* A segment was kept: the command ended with `wait_status` (wait(2)), or could not be
 	 * started, −errno. If it is ephemeral, that is until the capture is freed, and the paths
 	 * are good until then, for other processes too. May be NULL. */

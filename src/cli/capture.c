@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "cli/capture_options.h"
 #include "cli/commands.h"
+#include "cli/live.h"
 #include "cli/program.h"
 #include "cli/say.h"
 #include "monitor/status.h"
@@ -16,15 +17,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <tempfile.h>
 #include <unistd.h>
 #include <weir.h>
 
 #define TICK_NS 250000000u
-#define COLUMNS_MAX 400
 #define URL_SHOWN_MAX 200
 #define ECHO_NS (20 * NS_PER_MS)
 #define HURRY_S 1	   /* in which a second signal is obeyed in good order, or else without */
@@ -33,7 +31,7 @@
 
 struct run {
 	struct capture_options options;
-	struct status_mark mark;
+	struct live live;
 	struct weir_capture *capture;
 	bool told; /* why a source of several ended */
 	bool told_no_key, told_no_number;
@@ -93,15 +91,6 @@ static void catch_signals(void)
 	signal(SIGCHLD, SIG_DFL); /* ignored, it would keep from us how COMMAND ended */
 }
 
-static size_t terminal_columns(void)
-{
-	struct winsize size;
-
-	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col < 2)
-		return 80;
-	return MIN((size_t)size.ws_col - 1, (size_t)COLUMNS_MAX);
-}
-
 /* A pointer that never leads anywhere is a mistake, and somebody should hear of it while there is
  * something to be mended. Each is told once. */
 static void say_pointless(struct run *run, const struct weir_stats *stats, uint64_t least)
@@ -125,28 +114,20 @@ static void say_pointless(struct run *run, const struct weir_stats *stats, uint6
 	}
 }
 
-static void draw_line(struct run *run, const struct weir_stats *stats)
-{
-	struct tempfile_usage disk = {0};
-	char line[COLUMNS_MAX + 1];
-
-	tempfile_disk_usage(weir_capture_spool(run->capture), &disk);
-	say_live(status_line(line, terminal_columns(), stats, &run->mark,
-			     run->options.capture.source_count, disk.free));
-	run->mark = (struct status_mark){
-		.elapsed_ns = stats->elapsed_ns,
-		.messages = stats->messages,
-		.bytes = stats->bytes,
-	};
-}
-
 static void on_tick(const struct weir_stats *stats, void *data)
 {
 	struct run *run = data;
 
 	say_pointless(run, stats, GREETINGS_MAX);
 	if (run->options.status == CAPTURE_STATUS_LIVE)
-		draw_line(run, stats);
+		live_tick(&run->live, run->capture, stats);
+}
+
+static void on_command(bool runs, void *data)
+{
+	struct run *run = data;
+
+	live_command(&run->live, runs);
 }
 
 static void on_kept(const struct weir_segment *segment, int status, void *data)
@@ -346,6 +327,9 @@ int command_capture(int argc, char **argv)
 	    run.options.capture.sequence)
 		run.options.capture.on_tick = on_tick;
 	run.options.capture.tick_ns = TICK_NS;
+	run.live.sources = run.options.capture.source_count;
+	if (run.options.status == CAPTURE_STATUS_LIVE)
+		run.options.capture.on_command = on_command;
 	run.options.capture.data = &run;
 	return capture(&run);
 }

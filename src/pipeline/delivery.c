@@ -53,12 +53,19 @@ static int report(struct delivery *delivery, int stream_error, int spool_error)
 	return delivery->progress(delivery->data, stream_error, spool_error < 0 ? spool_error : r);
 }
 
+static void tell_command(const struct delivery *delivery, bool runs)
+{
+	if (delivery->options->on_command)
+		delivery->options->on_command(runs, delivery->options->data);
+}
+
 static int on_command_ended(void *data, int wait_status)
 {
 	struct delivery *delivery = data;
 	int r;
 
 	command_free(TAKE_PTR(delivery->command));
+	tell_command(delivery, false);
 	r = wait_status == 0 ? acknowledge(delivery) : keep(delivery, wait_status);
 	return report(delivery, 0, r);
 }
@@ -76,9 +83,13 @@ static int hand_out(struct delivery *delivery)
 		r = options->on_segment(&handout.segment, options->data);
 		return r == 0 ? acknowledge(delivery) : keep(delivery, r);
 	}
+	tell_command(delivery, true);
 	r = command_start(delivery->loop, options->command, &handout.segment, on_command_ended,
 			  delivery, &delivery->command);
-	return r < 0 ? keep(delivery, r) : 0;
+	if (r >= 0)
+		return 0;
+	tell_command(delivery, false);
+	return keep(delivery, r);
 }
 
 /* Makes the next segment the current one, if there is one. Those of an earlier run are checked

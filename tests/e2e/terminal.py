@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import threading
 import tty
 
@@ -25,6 +26,22 @@ class Terminal:
             if not part:
                 return
             self.written += part
+
+    def rows(self):
+        """What stands on the screen, row by row, if it is high and wide enough."""
+        rows, column = [""], 0
+        for part in re.findall(r"\r|\n|\x1b\[K|[^\r\n\x1b]+", self.written.decode()):
+            if part == "\r":
+                column = 0
+            elif part == "\n":
+                rows.append("")
+                column = 0
+            elif part == "\x1b[K":
+                rows[-1] = rows[-1][:column]
+            else:
+                rows[-1] = rows[-1][:column].ljust(column) + part + rows[-1][column + len(part):]
+                column += len(part)
+        return rows
 
     def end(self):
         """All that was written, when its last writer has ended."""
