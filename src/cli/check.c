@@ -47,6 +47,7 @@ static const char *const words[] = {
 	[AUDIT_LEFTOVER] = "left by a process that died; it holds nothing, and the next capture "
 			   "deletes it",
 	[AUDIT_CUT] = "what was cut off its end is kept beside it",
+	[AUDIT_CUT_ALL] = "kept by a capture, since no entry speaks of it; the next one deletes it",
 	[AUDIT_MENDING] = "a capture died while it wrote the segment anew; the next one finishes "
 			  "that",
 	[AUDIT_ASIDE] = "put aside by a capture, since it was damaged or made no sense",

@@ -191,6 +191,23 @@ static void describe_mended(char text[FAULT_MESSAGE_SIZE], const char *path,
 			 path, news->first_seq);
 }
 
+/* Nobody can tell from what is left which of both it was. */
+static void describe_cut(char text[FAULT_MESSAGE_SIZE], const char *path,
+			 const struct recover_news *news)
+{
+	char kept[80] = "there was no room to keep them";
+
+	if (news->kept > 0)
+		snprintf(kept, sizeof(kept), "%s in %020" PRIu64 ".data.cut until the next start",
+			 news->kept < news->bytes ? "the first 16 MiB are" : "they are",
+			 news->first_seq);
+	snprintf(text, FAULT_MESSAGE_SIZE,
+		 "the spool %s: no entry speaks of %" PRIu64 " bytes at the beginning of segment "
+		 "%" PRIu64 ", which a death alone leaves of messages that were not captured yet, "
+		 "and a loss of power also of others; %s",
+		 path, news->bytes, news->first_seq, kept);
+}
+
 void fault_describe_found(char text[FAULT_MESSAGE_SIZE], const char *path,
 			  const struct recover_news *news)
 {
@@ -219,5 +236,7 @@ void fault_describe_found(char text[FAULT_MESSAGE_SIZE], const char *path,
 			 " is damaged and cannot be mended now: %s; it is left as it is",
 			 path, news->first_seq, strerror(-news->error));
 		return;
+	case RECOVER_CUT:
+		return describe_cut(text, path, news);
 	}
 }

@@ -233,8 +233,10 @@ static void check_lone(struct walk *walk, const struct listing_entry *entry)
 
 static void check_beside(struct walk *walk, const struct listing_entry *entry)
 {
+	if (entry->cut && !listing_is_segment(entry))
+		format_name(walk->name, entry->first_seq, FORMAT_DATA_CUT_SUFFIX);
 	if (entry->cut)
-		tell(walk, AUDIT_CUT, 0, 0);
+		tell(walk, listing_is_segment(entry) ? AUDIT_CUT : AUDIT_CUT_ALL, 0, 0);
 	if (entry->fresh)
 		tell(walk, AUDIT_MENDING, 0, 0);
 	if (entry->packing)

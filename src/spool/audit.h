@@ -29,6 +29,7 @@ enum audit_kind {
 	AUDIT_TORN,	/* the last `count` bytes of an open segment were not captured */
 	AUDIT_LEFTOVER, /* of an acknowledgement, or a segment that was just begun */
 	AUDIT_CUT,	/* what was cut off the segment is kept */
+	AUDIT_CUT_ALL,	/* what no index speaks of is kept */
 	AUDIT_MENDING,	/* a start was writing it anew */
 	AUDIT_ASIDE,	/* a file that was put aside: `name` */
 	AUDIT_OTHER,	/* a file of somebody else: `name` */

@@ -112,6 +112,7 @@ static int take_note(struct spool_directory *directory)
 	if (r < 0)
 		return r;
 	directory->noted_seq = note.next_seq;
+	directory->same_boot = owner_is_of_this_boot(directory->lock_fd);
 	/* Only for others: without space for it, the spool is ours all the same. */
 	if (note_write(directory->lock_fd, note.next_seq) >= 0)
 		owner_note(directory->lock_fd, NOTE_SIZE);

@@ -9,9 +9,11 @@ struct spool_directory {
 	char *path; /* absolute */
 	int fd;
 	int lock_fd;
-	/* When it was locked: what was in it, and which number was noted. */
+	/* When it was locked: what was in it, which number was noted, and whether all that its
+	 * last owner wrote must be there: see owner_is_of_this_boot(). */
 	struct listing found;
 	uint64_t noted_seq;
+	bool same_boot;
 };
 
 void directory_init(struct spool_directory *directory);

@@ -19,15 +19,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static int give_name(int dir_fd, uint64_t seq, const char *from_suffix, const char *to_suffix)
-{
-	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
-
-	format_name(from, seq, from_suffix);
-	format_name(to, seq, to_suffix);
-	return renameat(dir_fd, from, dir_fd, to) < 0 ? -errno : 0;
-}
-
 static int delete_drafts(int dir_fd, uint64_t seq)
 {
 	int r = segment_delete_file(dir_fd, seq, FORMAT_DRAFT_SUFFIX);
@@ -57,11 +48,12 @@ int mend_finish(int dir_fd, uint64_t first_seq)
 		if (r >= 0)
 			r = aside_put(dir_fd, first_seq, FORMAT_DATA_SUFFIX);
 		if (r >= 0)
-			r = give_name(dir_fd, first_seq, FORMAT_DATA_NEW_SUFFIX,
-				      FORMAT_DATA_SUFFIX);
+			r = segment_rename_file(dir_fd, first_seq, FORMAT_DATA_NEW_SUFFIX,
+						FORMAT_DATA_SUFFIX);
 	}
 	if (r >= 0)
-		r = give_name(dir_fd, first_seq, FORMAT_INDEX_NEW_SUFFIX, FORMAT_INDEX_SUFFIX);
+		r = segment_rename_file(dir_fd, first_seq, FORMAT_INDEX_NEW_SUFFIX,
+					FORMAT_INDEX_SUFFIX);
 	if (r >= 0 && fsync(dir_fd) < 0)
 		r = -errno;
 	return r;
@@ -74,7 +66,7 @@ static int decide(int dir_fd, uint64_t seq, int index_fd, int data_fd)
 
 	if (fdatasync(data_fd) < 0 || fdatasync(index_fd) < 0)
 		return -errno;
-	r = give_name(dir_fd, seq, FORMAT_DRAFT_SUFFIX, FORMAT_INDEX_NEW_SUFFIX);
+	r = segment_rename_file(dir_fd, seq, FORMAT_DRAFT_SUFFIX, FORMAT_INDEX_NEW_SUFFIX);
 	return r >= 0 && fsync(dir_fd) < 0 ? -errno : r;
 }
 

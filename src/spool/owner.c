@@ -28,6 +28,8 @@
 #include <unistd.h>
 
 #define TEXT_SIZE 160
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define BOOT_SIZE 36
 
 /* "7: FLOCK  ADVISORY  WRITE 1234 fe:00:4711 0 EOF"; of one that waits, an arrow follows the
  * number.
@@ -69,14 +71,23 @@ static bool is_taken(int fd)
 	return false;
 }
 
+/* Changes with each start of the kernel; "" where nobody can say. */
+static void read_boot(char to[BOOT_SIZE + 1])
+{
+	ssize_t n = io_read_file(AT_FDCWD, BOOT_ID, to, BOOT_SIZE);
+
+	to[n == BOOT_SIZE ? BOOT_SIZE : 0] = '\0';
+}
+
 int owner_note(int lock_fd, uint64_t at)
 {
-	char host[OWNER_HOST_SIZE] = "", text[TEXT_SIZE];
+	char host[OWNER_HOST_SIZE] = "", boot[BOOT_SIZE + 1], text[TEXT_SIZE];
 	int size, r;
 
 	gethostname(host, sizeof(host) - 1);
-	size = snprintf(text, sizeof(text), "owner %d %" PRIu64 " %s\n", (int)getpid(),
-			clock_realtime_ns() / NS_PER_S, host);
+	read_boot(boot);
+	size = snprintf(text, sizeof(text), "owner %d %" PRIu64 " %s %s\n", (int)getpid(),
+			clock_realtime_ns() / NS_PER_S, *host ? host : "?", boot);
 	r = io_pwrite_all(lock_fd, text, (size_t)size, (off_t)at);
 	if (r < 0)
 		return r;
@@ -104,6 +115,16 @@ static void read_note(int fd, struct owner *owner)
 	owner->since_s = strtoull(since, NULL, 10);
 	if (is_plain(host))
 		snprintf(owner->host, sizeof(owner->host), "%s", host);
+}
+
+bool owner_is_of_this_boot(int lock_fd)
+{
+	char text[TEXT_SIZE + 1] = "", noted[BOOT_SIZE + 1], boot[BOOT_SIZE + 1];
+
+	read_boot(boot);
+	return io_pread_all(lock_fd, text, sizeof(text) - 1, 0) > 0 &&
+	       sscanf(text, "%*[^\n]\nowner %*s %*s %*s %36s", noted) == 1 &&
+	       strcmp(noted, boot) == 0;
 }
 
 int owner_probe(int dir_fd, struct owner *ret_owner)

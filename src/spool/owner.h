@@ -23,4 +23,8 @@ int owner_probe(int dir_fd, struct owner *ret_owner);
  * those of pwrite(2) and ftruncate(2). */
 int owner_note(int lock_fd, uint64_t at);
 
+/* Whether the machine runs since then: what the owner who is noted there has written is there, also
+ * what was not synced. False: it may be not. */
+bool owner_is_of_this_boot(int lock_fd);
+
 #endif

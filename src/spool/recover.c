@@ -132,6 +132,35 @@ static int end_segment(const struct recovery *recovery, struct listing_entry *en
 	return 0;
 }
 
+/* Nothing was captured yet, as far as anybody can know: a death leaves data that no entry speaks
+ * of, and so does a loss of power that has taken the entries. For the first alone nothing is kept.
+ * 1: it is kept.
+ */
+static int drop_begun(const struct recovery *recovery, struct listing_entry *entry,
+		      const struct tail *tail)
+{
+	const struct tail_options options = {
+		.dir_fd = recovery->dir_fd,
+		.first_seq = entry->first_seq,
+		.spare = recovery->spare,
+	};
+	struct recover_news news = {
+		.kind = RECOVER_CUT, .first_seq = entry->first_seq, .bytes = tail->data_size};
+	int r;
+
+	if (recovery->same_boot)
+		r = segment_delete(recovery->dir_fd, entry->first_seq, FORMAT_OPEN_SUFFIX);
+	else
+		r = tail_cut_all(&options, tail, &news.kept);
+	if (r < 0)
+		return r;
+	entry->data = entry->open = false;
+	entry->cut |= news.kept > 0;
+	if (news.bytes > 0 && !recovery->same_boot && recovery->tell)
+		recovery->tell(recovery->data, &news);
+	return news.kept > 0;
+}
+
 static int recover_open(const struct recovery *recovery, struct listing_entry *entry)
 {
 	uint64_t seq = entry->first_seq;
@@ -140,10 +169,8 @@ static int recover_open(const struct recovery *recovery, struct listing_entry *e
 
 	if (r < 0)
 		return r;
-	if (tail.entries == 0 && tail.header) { /* nothing was captured yet */
-		entry->data = entry->open = false;
-		return segment_delete(recovery->dir_fd, seq, FORMAT_OPEN_SUFFIX);
-	}
+	if (tail.entries == 0 && tail.lost == 0 && tail.header)
+		return drop_begun(recovery, entry, &tail);
 	if (tail.whole == 0 && !tail.header)
 		return recover_put_aside(recovery, entry);
 	return end_segment(recovery, entry, &tail);
@@ -198,7 +225,7 @@ int recover_segment(const struct recovery *recovery, struct listing_entry *entry
 		r = recover_put_aside(recovery, entry);
 	else if (r >= 0 && !entry->data && (entry->sealed || entry->open))
 		r = recover_index(recovery, entry);
-	if (r >= 0 && entry->cut && !listing_is_segment(entry))
+	if (r == 0 && entry->cut && !listing_is_segment(entry))
 		r = delete_cuts(recovery, entry);
-	return r;
+	return MIN(r, 0);
 }

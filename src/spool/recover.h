@@ -10,17 +10,20 @@ enum recover_kind {
 			     files were put aside */
 	RECOVER_ASIDE,	  /* nothing can be made of these files, which were put aside */
 	RECOVER_LEFT,	  /* a segment is left as it is because of `error` */
+	RECOVER_CUT,	  /* no entry speaks of `bytes` of data, of which `kept` are in .data.cut */
 };
 
 struct recover_news {
 	enum recover_kind kind;
 	uint64_t first_seq; /* of the segment */
 	uint64_t records;
+	uint64_t bytes, kept;
 	int error; /* −errno */
 };
 
 struct recovery {
 	int dir_fd;
+	bool same_boot;	  /* the machine runs since all of it was written */
 	uint64_t spare;	  /* how much more disk space may be taken */
 	uint64_t end_seq; /* of recover_segment(): with it the next segment begins; 0: there is none
 			   */

@@ -96,14 +96,18 @@ int segment_create_file(int dir_fd, uint64_t first_seq, const char *suffix)
 	return fd < 0 ? -errno : fd;
 }
 
+int segment_rename_file(int dir_fd, uint64_t first_seq, const char *from, const char *to)
+{
+	char from_name[FORMAT_NAME_SIZE], to_name[FORMAT_NAME_SIZE];
+
+	format_name(from_name, first_seq, from);
+	format_name(to_name, first_seq, to);
+	return renameat(dir_fd, from_name, dir_fd, to_name) < 0 ? -errno : 0;
+}
+
 int segment_rename(int dir_fd, uint64_t first_seq)
 {
-	char from[FORMAT_NAME_SIZE], to[FORMAT_NAME_SIZE];
-
-	if (renameat(dir_fd, format_name(from, first_seq, FORMAT_OPEN_SUFFIX), dir_fd,
-		     format_name(to, first_seq, FORMAT_INDEX_SUFFIX)) < 0)
-		return -errno;
-	return 0;
+	return segment_rename_file(dir_fd, first_seq, FORMAT_OPEN_SUFFIX, FORMAT_INDEX_SUFFIX);
 }
 
 int segment_delete_file(int dir_fd, uint64_t first_seq, const char *suffix)

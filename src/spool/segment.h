@@ -66,6 +66,9 @@ int segment_create_file(int dir_fd, uint64_t first_seq, const char *suffix);
  * those of rename(2). */
 int segment_rename(int dir_fd, uint64_t first_seq);
 
+/* Gives one file of it another suffix; the same. */
+int segment_rename_file(int dir_fd, uint64_t first_seq, const char *from, const char *to);
+
 /* Deletes the data of the segment that begins with `first_seq`, then its index, whose suffix is one
  * of FORMAT_INDEX_SUFFIX (the moment at which a segment is acknowledged) and FORMAT_OPEN_SUFFIX.
  * What is gone already is no error. */

@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
+#include "spool/listing.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,32 +18,40 @@ enum file {
 	FILE_OTHER,
 	FILE_OF_SEGMENT,
 	FILE_DATA, /* of one; each has one such */
+	FILE_CUT,  /* of one, or of none */
 };
 
-static enum file file_of(const char *name)
+static bool has_segment(int dir_fd, uint64_t seq)
+{
+	return listing_has(dir_fd, seq, FORMAT_DATA_SUFFIX) != 0 ||
+	       listing_has(dir_fd, seq, FORMAT_PACKED_SUFFIX) != 0;
+}
+
+static enum file file_of(int dir_fd, const char *name)
 {
 	static const struct {
 		const char *suffix;
 		enum file file;
 	} suffixes[] = {
-		{FORMAT_DATA_SUFFIX, FILE_DATA},
-		{FORMAT_PACKED_SUFFIX, FILE_DATA},
-		{FORMAT_INDEX_SUFFIX, FILE_OF_SEGMENT},
-		{FORMAT_DATA_CUT_SUFFIX, FILE_OF_SEGMENT},
-		{FORMAT_INDEX_CUT_SUFFIX, FILE_OF_SEGMENT},
+		{FORMAT_DATA_SUFFIX, FILE_DATA},	{FORMAT_PACKED_SUFFIX, FILE_DATA},
+		{FORMAT_INDEX_SUFFIX, FILE_OF_SEGMENT}, {FORMAT_DATA_CUT_SUFFIX, FILE_CUT},
+		{FORMAT_INDEX_CUT_SUFFIX, FILE_CUT},
 	};
+	enum file file = FILE_OTHER;
 	uint64_t seq;
 	const char *suffix = format_parse_number(name, &seq);
 
 	for (size_t i = 0; suffix && i < ARRAY_SIZE(suffixes); i++)
 		if (strcmp(suffix, suffixes[i].suffix) == 0)
-			return suffixes[i].file;
-	return FILE_OTHER;
+			file = suffixes[i].file;
+	if (file == FILE_CUT && !has_segment(dir_fd, seq))
+		file = FILE_OTHER;
+	return file;
 }
 
 static void add(int dir_fd, const char *name, bool all, struct space *space)
 {
-	enum file file = file_of(name);
+	enum file file = file_of(dir_fd, name);
 	struct stat status;
 
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)

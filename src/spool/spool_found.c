@@ -53,6 +53,7 @@ static struct recovery recovery(const struct spool *spool)
 {
 	return (struct recovery){
 		.dir_fd = spool->directory.fd,
+		.same_boot = spool->directory.same_boot,
 		.spare = spare(spool, spool_held(spool) + spool->other_bytes),
 		.tell = spool->options.on_recovered,
 		.data = spool->options.data,

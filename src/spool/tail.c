@@ -215,3 +215,30 @@ int tail_cut(const struct tail_options *options, const struct tail *tail)
 	put_header(first_seq, index_fd, tail, records);
 	return 0;
 }
+
+/* The index goes first: data that is alone is put aside, an index that is alone is deleted. */
+int tail_cut_all(const struct tail_options *options, const struct tail *tail, uint64_t *ret_kept)
+{
+	int dir_fd = options->dir_fd, r;
+	uint64_t first_seq = options->first_seq;
+	uint64_t size = MIN(tail->data_size, (uint64_t)CUT_MAX);
+	CLEANUP_FD int data_fd = -1;
+
+	*ret_kept = 0;
+	if (size == 0 || size + APPENDER_BLOCK > options->spare)
+		return segment_delete(dir_fd, first_seq, FORMAT_OPEN_SUFFIX);
+	data_fd = open_for_cutting(dir_fd, first_seq, FORMAT_DATA_SUFFIX);
+	if (data_fd < 0)
+		return data_fd;
+	r = segment_delete_cuts(dir_fd, first_seq); /* of another start */
+	if (r >= 0)
+		r = segment_delete_file(dir_fd, first_seq, FORMAT_OPEN_SUFFIX);
+	if (r >= 0 && ftruncate(data_fd, (off_t)size) < 0)
+		r = -errno;
+	if (r >= 0)
+		r = segment_rename_file(dir_fd, first_seq, FORMAT_DATA_SUFFIX,
+					FORMAT_DATA_CUT_SUFFIX);
+	if (r >= 0)
+		*ret_kept = size;
+	return r;
+}

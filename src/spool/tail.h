@@ -33,4 +33,8 @@ struct tail_options {
  * than `spare` bytes or cannot be written. Errors: those of open(2) and ftruncate(2). */
 int tail_cut(const struct tail_options *options, const struct tail *tail);
 
+/* Of a segment without entries, the data becomes .data.cut, under the same conditions; the index is
+ * deleted. Errors: those of rename(2), ftruncate(2) and unlink(2). */
+int tail_cut_all(const struct tail_options *options, const struct tail *tail, uint64_t *ret_kept);
+
 #endif

@@ -144,7 +144,7 @@ def test_the_example_of_the_format(place):
     spool = place.directory("spool")
     dumps = [undump(block) for block in blocks("docs/format.md", "") if block.startswith("0000")]
     lock, data, header, entries = dumps
-    assert re.fullmatch(rb"next 0{19}4\nowner \d+ \d{10} \w+\n", lock)
+    assert re.fullmatch(rb"next 0{19}4\nowner \d+ \d{10} \w+ [0-9a-f-]{36}\n", lock)
     (spool / f"{0:020}.data").write_bytes(data)
     (spool / f"{0:020}.index").write_bytes(header + entries)
     connected, hello, three, disconnected = records_of(spool)

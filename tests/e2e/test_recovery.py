@@ -9,6 +9,7 @@ from damage import MESSAGES, flip, spool  # noqa: F401 (one is a fixture)
 from frames import text, texts
 from servers.hostile import sending
 from spool_reader import DAMAGED, ENTRY, GAP, GAP_END, HEADER, LOST, payloads_of, read_segment, records_of
+from spool_writer import header, write_spool
 
 
 def indexes(spool):
@@ -85,6 +86,68 @@ def test_what_was_cut_off_stays_as_long_as_its_segment(weir, serve, spool):
     weir.captured(serve(sending(text("new"))).url, spool=spool)[0].expect(0)
     assert (spool / (index.name[:20] + ".data.cut")).read_bytes() == b"never captured"
     assert payloads_of(spool) == [*MESSAGES, b"new"]
+
+
+def just_begun(spool, first_seq, data, records=0):
+    """A segment whose entries have not come to the disk, or were never written."""
+    (spool / f"{first_seq:020}.data").write_bytes(data)
+    (spool / f"{first_seq:020}.index.open").write_bytes(header(first_seq, records=records))
+
+
+def after_a_loss_of_power(spool):
+    """The owner's line tells that the machine was started anew since."""
+    *owner, _boot = (spool / "lock").read_text().split(" ")
+    (spool / "lock").write_text(" ".join([*owner, "00000000-0000-0000-0000-000000000000\n"]))
+
+
+@pytest.mark.parametrize("size", [1, 100, 20 << 20])
+def test_data_that_no_entry_speaks_of(weir, serve, spool, collector, size):
+    """A death leaves it, and a loss of power: nobody knows whether it was captured."""
+    just_begun(spool, 500, b"x" * size)
+    after_a_loss_of_power(spool)
+    (spool / f"{500:020}.index.cut").write_bytes(b"of an earlier start")
+    continued(weir, serve, spool, collector).expect(0, f"{500:020}.data.cut", "no entry")
+    assert collector.payloads() == without()
+    assert endings(spool) == [".data.cut"]
+    assert (spool / f"{500:020}.data.cut").stat().st_size == min(size, 16 << 20)
+    assert weir.run("check", spool).expect(0).out.count(b".data.cut: ") == 1
+    assert continued(weir, serve, spool, collector).expect(0).complaint == ""
+    assert endings(spool) == [], "it stays until the next start"
+
+
+def test_after_a_death_alone_nothing_is_told(weir, serve, spool, collector):
+    just_begun(spool, 500, b"x")
+    assert continued(weir, serve, spool, collector).expect(0).complaint == ""
+    assert endings(spool) == []
+
+
+def test_a_segment_without_data_is_not_told(weir, serve, spool, collector):
+    just_begun(spool, 500, b"")
+    after_a_loss_of_power(spool)
+    assert continued(weir, serve, spool, collector).expect(0).complaint == ""
+    assert endings(spool) == []
+
+
+def test_what_no_entry_speaks_of_stays_below_the_cap(weir, serve, place, collector):
+    spool = write_spool(place.directory("spool"), [])
+    just_begun(spool, 0, b"x" * (3 << 20))
+    result = weir.capture(serve(sending(texts([b"%d" % n * 1000 for n in range(2000)]))).url, "--disk-max", "4MiB",
+                          "--spool", spool, "--status", "json", "--", *collector.by_path).expect(0, "no entry")
+    assert result.report["peak_disk_bytes"] <= 4 << 20 and len(collector.payloads()) == 2000
+    assert endings(spool) == [], "there was no room to keep it"
+    just_begun(spool, 5000, b"x" * (1 << 20))
+    after_a_loss_of_power(spool)
+    result = weir.capture(serve(sending(texts([b"%d" % n * 1000 for n in range(2000)]))).url, "--disk-max", "4MiB",
+                          "--spool", spool, "--status", "json", "--", *collector.by_path).expect(0, "no entry")
+    assert 1 << 20 < result.report["peak_disk_bytes"] <= 4 << 20
+    assert endings(spool) == [".data.cut"]
+
+
+def test_an_index_that_was_about_to_be_sealed_and_has_no_entries(weir, serve, spool, collector):
+    just_begun(spool, 500, b"x" * 100, records=7)
+    weir.captured(serve(sending(text("new"))).url, spool=spool)[0].expect(0, "7 records of segment 500")
+    gaps = [r for r in records_of(spool) if r.kind in (GAP, GAP_END)]
+    assert [(r.kind, r.value) for r in gaps] == [(GAP, 7), (GAP_END, 0)] and gaps[0].cause == LOST
 
 
 @pytest.mark.parametrize("at", [0, 8, 16, 24, 60])

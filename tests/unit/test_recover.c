@@ -113,7 +113,8 @@ static int teardown(void **state)
 
 static int recover_within(uint64_t spare, struct listing_entry *ret_entry)
 {
-	const struct recovery recovery = {.dir_fd = dir_fd, .spare = spare, .tell = note};
+	const struct recovery recovery = {
+		.dir_fd = dir_fd, .same_boot = true, .spare = spare, .tell = note};
 	CLEANUP(listing_done) struct listing listing = {0};
 	int r;
 
