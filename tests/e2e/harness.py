@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import resource
 import signal
+import socket
 import subprocess
 import time
 import uuid
@@ -12,7 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SANITIZED = os.environ.get("WEIR_SANITIZED", "") not in ("", "0")
-LIMIT = int(os.environ.get("WEIR_TEST_LIMIT", 60 if SANITIZED else 20))  # seconds for anything
+# Seconds for anything. Less than the 30 after which weir pings, and would wake up what hangs.
+LIMIT = int(os.environ.get("WEIR_TEST_LIMIT", 60 if SANITIZED else 28))
+PACES_S = 0.1, 0.5, 2.5, 12.5
 MARK = "WEIR_TEST_RUN"
 
 
@@ -28,6 +32,36 @@ def wait_until(condition, what, limit=LIMIT):
             raise AssertionError(f"after {limit} s still not: {what}")
         time.sleep(0.005)
     return value
+
+
+class Hurried(Exception):
+    """The machine was too slow for a limit of time, so that what was to be tested did not happen."""
+
+
+def ms(seconds):
+    """A time, as options have it."""
+    return f"{round(seconds * 1000)}ms"
+
+
+def at_some_pace(attempt, paces=PACES_S):
+    """attempt(seconds), with limits of time so long, and with longer ones as long as it is hurried."""
+    for pace in paces[:-1]:
+        try:
+            return attempt(pace)
+        except Hurried as hurried:
+            print(f"hurried by {ms(pace)}: {hurried}")
+    return attempt(paces[-1])
+
+
+def free_port():
+    """Free at this moment, and nothing that the system would give to another socket by itself."""
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.SystemRandom().randrange(10_000, 32_000)))
+            except OSError:
+                continue
+            return probe.getsockname()[1]
 
 
 @dataclass
@@ -59,6 +93,12 @@ class Result:
             assert word.lower() in self.complaint.lower(), f"no message says {word!r}\n{self}"
         return self
 
+    def unless_hurried(self, *words):
+        """Itself, if no message tells of a limit of time by one of these words."""
+        if self.code in (3, 4) and any(word in self.complaint for word in words):
+            raise Hurried(str(self))
+        return self
+
     def __str__(self):
         return (f"weir {' '.join(map(str, self.args))}\nexit code {self.code}\n"
                 f"standard error:\n{self.err[-4000:]}\n"
@@ -81,6 +121,10 @@ class Process:
     @property
     def running(self):
         return self.popen.poll() is None
+
+    def stopped(self):
+        """By a signal that stops processes."""
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     def err_so_far(self):
         return Path(self._err.name).read_text(errors="replace")

@@ -164,11 +164,13 @@ def read_segment(index):
 
 def segment_paths(directory):
     """What read_segment() wants of each segment, in order."""
-    directory = Path(directory)
-    packed = {path.name[:20]: path for path in directory.glob("*.data.zst")}
-    plain = [*directory.glob("*.index"), *directory.glob("*.index.open")]
-    for path in sorted([p for p in plain if p.name[:20] not in packed] + [*packed.values()]):
+    directory, found = Path(directory), {}
+    for pattern in ("*.index.open", "*.index", "*.data.zst"):  # one becomes the next meanwhile
+        found.update((path.name[:20], path) for path in directory.glob(pattern))
+    for path in sorted(found.values()):
         if path.suffix != ".zst" and not data_of(path).exists():
+            if data_of(path).with_suffix(".data.zst").exists():
+                raise FileNotFoundError(path)
             continue  # acknowledged: its deletion was interrupted between the two files
         if path.suffix == ".open" and path.stat().st_size < HEADER.size:
             continue  # just begun

@@ -1,5 +1,6 @@
 """The system's clock is set while a capture runs: only the times on record follow it."""
 
+import select
 import signal
 import struct
 import time
@@ -8,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from frames import text
-from harness import SANITIZED, wait_until
+from harness import SANITIZED, Hurried, at_some_pace, ms, wait_until
 from spool_reader import payloads_of, read_spool, records_of
 from torture import LIBRARY, build
+from turns import forgiving
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer does not mix with LD_PRELOAD")
 
@@ -103,14 +105,24 @@ def test_segments_reach_their_age(weir, serve, collector, clock):
 
 
 def test_a_capture_reaches_its_duration(weir, serve, clock):
-    def script(connection):
-        connection.upgrade(more=text("one"))
-        clock.set(-1)
-        connection.answer_close()
+    def attempt(pace):
+        is_set = []
 
-    server = serve(script)
-    weir.captured(server.url, "--duration", "100ms", env=clock.environment)[0].expect(0)
-    server.join()
+        def script(connection):
+            connection.upgrade(more=text("one"))
+            clock.set(-1)
+            if not select.select([connection.socket], [], [], 0)[0]:
+                is_set.append(True)
+            connection.answer_close()
+
+        clock.set(0)
+        server = serve(forgiving(script))
+        weir.captured(server.url, "--duration", ms(pace), env=clock.environment)[0].expect(0)
+        server.join()
+        if not is_set:
+            raise Hurried("it was over before the clock was set")
+
+    at_some_pace(attempt)
 
 
 @pytest.mark.parametrize("days", [-1, 1])

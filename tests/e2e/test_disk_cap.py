@@ -1,14 +1,17 @@
 """--disk-max: never exceeded, and everything is still delivered."""
 
+import shutil
 import threading
+import time
 
 import pytest
 
 import frames
 from frames import texts
-from harness import LIMIT, disk_held
+from harness import LIMIT, at_some_pace, disk_held, ms
 from servers.hostile import flooding, sending, sending_and_waiting
 from spool_reader import payloads_of
+from turns import forgiving
 
 MEBIBYTE = 1 << 20
 CAP = 4 * MEBIBYTE  # the least that is allowed
@@ -139,11 +142,25 @@ def test_no_room_to_connect(weir, serve, place):
     spool = place.root / "spool"
     server = serve(sending(texts(BLOCK) * 4))
     weir.capture(server.url, "--spool", spool, "--keep", "--segment-size", MEBIBYTE).expect(0)
-    total = place.root / "total"
-    server = serve(sending(texts(["one", "two"])))
-    weir.capture(server.url, "--spool", spool, "--disk-max", CAP, "--connect-timeout", "100ms", "--",
-                 "sh", "-c", f"sleep 0.5; cat {{}} >>{total}").expect(0)
-    assert total.read_bytes() == b"".join(m + b"\n" for m in BLOCK) * 4 + b"one\ntwo\n"
+
+    def attempt(pace):
+        left, total, gate = (place.root / f"{name}{pace}" for name in ("left", "total", "gate"))
+        shutil.copytree(spool, left)
+
+        def script(connection):
+            connection.upgrade(more=texts(["one", "two"]))
+            time.sleep(1.5 * pace)
+            gate.touch()
+            connection.finish()
+
+        server = serve(forgiving(script))
+        command = f"while ! test -e {gate}; do sleep 0.01; done; cat {{}} >>{total}"
+        result = weir.capture(server.url, "--spool", left, "--disk-max", CAP, "--connect-timeout",
+                              ms(pace), "--", "sh", "-c", command)
+        result.unless_hurried("no answer in time").expect(0)
+        assert total.read_bytes() == b"".join(m + b"\n" for m in BLOCK) * 4 + b"one\ntwo\n"
+
+    at_some_pace(attempt)
 
 
 def test_a_cap_that_is_never_reached(weir, serve, place):

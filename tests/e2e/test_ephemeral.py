@@ -191,14 +191,16 @@ def test_the_space_comes_back_with_each_acknowledgement(weir, serve, place, disk
 
 
 def test_the_cap_holds(weir, serve, place, disk):
-    cap, total = 4 * MEBIBYTE, place.root / "total"
+    cap, total, gate = 4 * MEBIBYTE, place.root / "total", place.root / "gate"
     server = serve(flooding(texts(BLOCK), 16))
     process = weir.start_capture(server.url, "--ephemeral", "--dir", disk, "--disk-max", cap,
                                  "--status", "json", "--", "sh", "-c",
-                                 f"sleep 0.02; cat {{}} >>{total}")
+                                 f"while ! test -e {gate}; do sleep 0.01; done; cat {{}} >>{total}")
     most = 0
     while process.running:
         most = max(most, used(disk))
+        if most > 3 * MEBIBYTE:
+            gate.touch()
     result = process.wait().expect(0)
     assert total.read_bytes() == b"".join(m + b"\n" for m in BLOCK) * 16
     assert MEBIBYTE < most <= cap
@@ -253,12 +255,12 @@ def test_a_reader_that_goes_away(weir, serve, disk):
 
 def test_stopped_at_once(weir, serve, place, disk):
     gate = place.root / "gate"
-    process = weir.start_capture(
-        serve(sending_and_waiting(texts(MESSAGES))).url, "--ephemeral", "--dir", disk, *BY_HUNDRED,
-        "--", "sh", "-c", f"echo $$ >>{gate}; exec sleep 60")
-    wait_until(gate.exists, "the command runs")
+    server = serve(sending_and_waiting(texts(MESSAGES)))
+    process = weir.start_capture(server.url, "--ephemeral", "--dir", disk, *BY_HUNDRED,
+                                 "--", "sh", "-c", f"echo $$ >>{gate}; exec sleep 600")
+    wait_until(lambda: gate.exists() and len(inodes_held(process)) >= 20, "all has come in, and the command runs")
     process.signal(signal.SIGINT)
-    wait_until(lambda: len(inodes_held(process)) >= 20, "all is sealed")
+    wait_until(lambda: server.connections[0].close_payload, "Close is said")
     signal_again(process, signal.SIGTERM)
     process.wait().expect(128 + signal.SIGTERM, "gone")
     is_as_it_was(disk)

@@ -72,7 +72,7 @@ class Scenario:
         self.tools, self.library, self.root = Tools(weir, weir_path(), keeper, None), library, root
         self.server = HostileServer(lambda connection: self.sent.script(connection))
         self.left, self.sent = root / "left", None
-        self.options = ["--segment-messages", "100", "--connect-timeout", "500ms"]
+        self.options = ["--segment-messages", "100", "--connect-timeout", "5s"]
 
     def start(self, spool, sent, *rest, environment=None):
         self.sent = sent

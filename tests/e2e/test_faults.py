@@ -16,6 +16,7 @@ from frames import close_code, texts
 from harness import SANITIZED
 from servers.hostile import Connection
 from spool_reader import read_spool
+from turns import confirm
 
 SOURCE = Path(__file__).resolve().parents[1] / "fault" / "fault.c"
 MESSAGES = [b"%04d " % n + b"x" * 500 for n in range(600)]
@@ -123,8 +124,10 @@ def capture_with(faulty, serve, place, collector, fault, messages=MESSAGES, path
     """A capture in many segments with COMMAND; checks the truth of whatever came of it."""
     server = serve(source(messages))
     spool = place.root / "spool"
+    # A request that cannot be sent is not answered.
+    patience = "500ms" if fault.startswith("send:E") else "10s"
     result, happened = faulty(fault, "capture", server.url, "--spool", spool, "--segment-messages",
-                              "100", "--connect-timeout", "500ms", "--", *collector.by_path,
+                              "100", "--connect-timeout", patience, "--", *collector.by_path,
                               path=path)
     check_truth(result, happened, numbered(collector.records()), left_in(spool), messages)
     return result, happened
@@ -174,14 +177,20 @@ def test_a_spool_of_our_own(faulty, serve, place, collector, fault):
 def test_an_acknowledgement_that_fails_ends_the_capture_in_good_order(faulty, serve, place,
                                                                        collector):
     """The server is told, what has come is sealed, and the other segments are processed."""
+    gate = place.root / "gate"
+
     def script(connection):
-        connection.upgrade(more=texts(MESSAGES[:250]))
+        connection.upgrade()
+        confirm(connection, texts(MESSAGES[:250]))
+        gate.touch()
         connection.answer_close()
 
     server = serve(script)
     spool = place.root / "spool"
+    shell, option, collect, *arguments = collector.by_path
+    command = [shell, option, f"while ! test -e {gate}; do sleep 0.01; done; {collect}", *arguments]
     result, happened = faulty("unlinkat:EIO:1", "capture", server.url, "--spool", spool,
-                              "--segment-messages", "100", "--", *collector.by_path, path=".data")
+                              "--segment-messages", "100", "--", *command, path=".data")
     assert happened
     result.expect(5, "spool", str(spool))
     server.join()

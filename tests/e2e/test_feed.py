@@ -98,7 +98,7 @@ def test_a_client_that_asks_for_nothing(weir):
     process, url = started_feed(weir, "--once")
     with FeedClient(url) as client:
         assert client.socket.recv(1) == b""
-    assert 2 < process.wait().expect(0).seconds < 15
+    assert 2 < process.wait().expect(0).seconds < 20
 
 
 def test_more_clients_than_descriptors(weir):
@@ -110,9 +110,9 @@ def test_more_clients_than_descriptors(weir):
     with FeedClient(url) as client:
         assert client.upgrade()[0].startswith("HTTP/1.1 101")
         others = [FeedClient(url) for _ in range(12)]
-        before = process.cpu_seconds()
+        before, begin = process.cpu_seconds(), time.monotonic()
         time.sleep(0.5)
-        assert process.cpu_seconds() - before < 0.1
+        assert process.cpu_seconds() - before < 0.2 * (time.monotonic() - begin)
         client.next_of(TEXT)
         for other in others:
             other.__exit__()
@@ -131,7 +131,7 @@ def test_rate(weir):
 
 
 def test_pings_are_answered(weir):
-    process, url = started_feed(weir, "--rate", "5000", "--once")
+    process, url = started_feed(weir, "--rate", "100", "--once")
     with FeedClient(url) as client:
         client.upgrade()
         client.send(PING, b"are you there")

@@ -1,6 +1,7 @@
 """A server that sends without end: memory stays bounded, and every wait has its end."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,38 +22,40 @@ def bounded(result):
     return report
 
 
-def ping_and_close(connection, over):
+def ping_and_close(connection, event):
     """A million pings, and no pong is ever read: what comes after them is captured as always."""
     connection.upgrade()
     connection.send_while_wanted(frame(PING, b"p" * 125) * 1000, MILLION // 1000)
     connection.send(text("one") + frames.close(1000))
-    assert over.wait(LIMIT)
+    assert event.over.wait(LIMIT)
 
 
-def ping_without_end(connection, over):
-    """The user's own limit ends it, although Close cannot be sent behind the pongs."""
+def ping_without_end(connection, event):
+    """The user ends it, although Close cannot be sent behind the pongs."""
     connection.upgrade(more=text("one"))
+    connection.send_while_wanted(frame(PING, b"p" * 125) * 1000, 200)
+    event.flooded.set()
     connection.send_while_wanted(frame(PING, b"p" * 125) * 1000, MILLION)
-    assert over.wait(LIMIT)
+    assert event.over.wait(LIMIT)
 
 
-def read_nothing(connection, over):
+def read_nothing(connection, event):
     """Nor what weir has to say before everything else."""
     connection.upgrade(more=text("one") + frames.close(1000))
-    assert over.wait(LIMIT)
+    assert event.over.wait(LIMIT)
 
 
-def talk_after_our_close(connection, _over):
+def talk_after_our_close(connection, _event):
     connection.upgrade(more=text("one"))
     connection.send_while_wanted(text("x" * 1000) * 1000, MILLION)
 
 
-def talk_after_its_close(connection, _over):
+def talk_after_its_close(connection, _event):
     connection.upgrade(more=text("one") + frames.close(1000))
     connection.send_while_wanted(text("x" * 1000) * 1000, MILLION)
 
 
-def drip_after_our_close(connection, _over):
+def drip_after_our_close(connection, _event):
     """Drops do not put the time limit off."""
     connection.upgrade(more=text("one"))
     connection.wait_close()
@@ -70,7 +73,7 @@ def drip_after_our_close(connection, _over):
 LONG_SENDS = [part for _ in range(15) for part in ("--send", "x" * 100_000)]
 STUBBORN = [  # and what weir calls the end
     (ping_and_close, [], "closed"),
-    (ping_without_end, ["--duration", "500ms"], "limit"),
+    (ping_without_end, [], "signal"),
     (read_nothing, LONG_SENDS, "closed"),
     (talk_after_our_close, ["--messages", "1"], "limit"),
     (talk_after_its_close, [], "closed"),
@@ -80,13 +83,15 @@ STUBBORN = [  # and what weir calls the end
 
 def test_a_server_that_does_not_let_go(weir, serve):
     """Its one message is captured; then nothing that it does takes longer than the time limit."""
-    captures, over = Together(weir), threading.Event()
+    captures, event = Together(weir), SimpleNamespace(over=threading.Event(), flooded=threading.Event())
     for act, options, _ in STUBBORN:
-        captures.start(act, serve(lambda connection, act=act: act(connection, over)), *options)
+        captures.start(act, serve(lambda connection, act=act: act(connection, event)), *options)
     try:
+        assert event.flooded.wait(LIMIT)
+        captures.running[ping_without_end].process.signal()
         ends = {act: (result, spool) for act, result, spool in captures.ends(0)}
     finally:
-        over.set()
+        event.over.set()
     for act, _, end in STUBBORN:
         result, spool = ends[act]
         report = bounded(result)
@@ -112,15 +117,21 @@ def test_a_million_empty_fragments(weir, serve, between):
 
 
 def test_empty_fragments_without_end(weir, serve):
+    many, flooded = frame(0, fin=False) * 100_000, threading.Event()
+
     def script(connection):
         connection.upgrade(more=text("before") + frame(TEXT, fin=False))
-        connection.send_until_heard(frame(0, fin=False) * 100_000)
+        connection.send(many * 50)
+        flooded.set()
+        connection.send_until_heard(many)
         assert connection.wait_close() == 1000
 
-    server = serve(script)
-    result, spool = weir.captured(server.url, "--status", "json", "--duration", "500ms",
+    spool = weir.place.root / "spool"
+    process = weir.start_capture(serve(script).url, "--keep", "--spool", spool, "--status", "json",
                                  "--fragments-max", "0")
-    bounded(result.expect(0))
+    assert flooded.wait(LIMIT)
+    process.signal()
+    bounded(process.wait().expect(0))
     assert payloads_of(spool) == [b"before"]
     event = events_of(spool)[-1]
     assert (event.cut, event.cut_bytes) == (True, 0)

@@ -157,8 +157,7 @@ def test_lines_that_end_in_lf_alone(weir, serve):
                         b"Sec-WebSocket-Accept: " + accept.encode() + b"\n\n")
         connection.wait_end()
 
-    refuse(weir, serve, script, "did not answer in HTTP/1.1",
-           options=["--connect-timeout", "300ms"])
+    refuse(weir, serve, script, "did not answer in HTTP/1.1")
 
 
 @pytest.mark.parametrize("part", [b"X-Endless: yes\r\n", b"x"])
@@ -196,7 +195,7 @@ def test_silence(weir, serve, data):
         connection.wait_end()
 
     result = refuse(weir, serve, script, options=["--connect-timeout", "300ms"])
-    assert 0.25 < result.seconds < 5
+    assert 0.25 < result.seconds < 15
 
 
 def test_drops_that_never_end_do_not_put_the_time_limit_off(weir, serve):
@@ -209,10 +208,12 @@ def test_drops_that_never_end_do_not_put_the_time_limit_off(weir, serve):
                 if not connection.socket.recv(1):
                     return
             except TimeoutError:
-                connection.send(b"x")
+                connection.send_while_wanted(b"x")
+            except ConnectionResetError:
+                return
 
     result = refuse(weir, serve, script, options=["--connect-timeout", "500ms"])
-    assert result.seconds < 5
+    assert result.seconds < 15
 
 
 def test_refused_port(weir):
@@ -250,7 +251,7 @@ def test_a_port_where_nobody_accepts(weir):
         for filler in fillers:
             filler.close()
     result.expect(3)
-    assert result.seconds < 5
+    assert result.seconds < 15
 
 
 def test_a_refused_connection_leaves_an_old_spool_as_it_was(weir, serve, place):

@@ -9,13 +9,18 @@ import pytest
 
 import frames
 from frames import PING, PONG, TEXT, text, texts
-from harness import LIMIT, wait_until
+from harness import LIMIT, Hurried, at_some_pace, ms, wait_until
 from servers.hostile import sending_and_waiting
 from spool_reader import payloads_of
-from turns import AT_ONCE, announced, confirm, giving, in_turn, story
+from turns import AT_ONCE, announced, confirm, forgiving, giving, in_turn, story
 
 PINGING = ["--ping-interval", "100ms", "--pong-timeout", "100ms"]
+DEAD = "did not answer a ping"
 BLOCK = [b"%06d " % n + b"x" * 493 for n in range(2000)]  # a megabyte
+
+
+def pinging(pace):
+    return ["--ping-interval", ms(pace), "--pong-timeout", ms(pace)]
 
 
 def silent(*messages, torn=b""):
@@ -28,7 +33,7 @@ def silent(*messages, torn=b""):
 
 def test_no_answer_to_a_ping(weir, serve):
     result, spool = weir.captured(serve(silent("one")).url, *PINGING)
-    result.expect(4, "did not answer a ping")
+    result.expect(4, DEAD)
     assert payloads_of(spool) == [b"one"]
     assert story(spool)[-1] == (0, 0, "disconnected 1006")
     assert len(result.complaint.splitlines()) == 1
@@ -44,7 +49,7 @@ def test_a_dead_connection_is_replaced(weir, serve, torn, recorded):
     assert payloads_of(spool) == [b"one", b"two"]
     assert [word for _, _, word in story(spool)] == [
         "connected", recorded, "connected", "reconnected", "disconnected 1000"]
-    assert "did not answer a ping" in announced(result)[0]
+    assert DEAD in announced(result)[0]
 
 
 def answering_pings(times, then):
@@ -57,16 +62,13 @@ def answering_pings(times, then):
 
 
 def test_answered_pings_keep_a_quiet_connection(weir, serve):
-    server = serve(answering_pings(8, lambda connection: connection.finish()))
-    result = weir.capture(server.url, *PINGING).expect(0)
-    assert result.out == b"one\n" and result.seconds > 0.8
+    """And come no more often than they should."""
+    def attempt(pace):
+        server = serve(forgiving(answering_pings(8, lambda connection: connection.finish())))
+        result = weir.capture(server.url, *pinging(pace)).unless_hurried(DEAD).expect(0)
+        assert result.out == b"one\n" and result.seconds > 8 * pace
 
-
-def test_pings_come_no_more_often_than_they_should(weir, serve):
-    begin = time.monotonic()
-    server = serve(answering_pings(5, lambda connection: connection.finish()))
-    weir.capture(server.url, *PINGING).expect(0)
-    assert time.monotonic() - begin > 5 * 0.1
+    at_some_pace(attempt)
 
 
 def pong_for_ever(connection):
@@ -79,47 +81,55 @@ def pong_for_ever(connection):
 
 def test_pongs_are_no_messages(weir, serve):
     """--idle-timeout asks for messages, and there are none."""
-    server = serve(answering_pings(0, pong_for_ever))
-    result, spool = weir.captured(server.url, *PINGING, "--idle-timeout", "500ms")
-    result.expect(4, "--idle-timeout")
-    assert payloads_of(spool) == [b"one"] and result.seconds > 0.5
-    assert sum(f.opcode == PING for f in server.connections[0].received) >= 2
+    def attempt(pace):
+        server = serve(forgiving(answering_pings(0, pong_for_ever)))
+        result, spool = weir.captured(server.url, *pinging(pace), "--idle-timeout", ms(5 * pace),
+                                      spool=weir.place.root / f"{pace}")
+        result.unless_hurried(DEAD).expect(4, "--idle-timeout")
+        assert payloads_of(spool) == [b"one"] and result.seconds > 5 * pace
+        assert sum(f.opcode == PING for f in server.connections[0].received) >= 2
+
+    at_some_pace(attempt)
 
 
 def test_an_idle_connection_is_replaced(weir, serve):
-    server = serve(in_turn(answering_pings(0, pong_for_ever), giving("two")))
-    result = weir.capture(server.url, *PINGING, *AT_ONCE, "--idle-timeout", "300ms", "--messages",
-                          "2", "--status", "json").expect(0)
-    assert result.out == b"one\ntwo\n" and "--idle-timeout" in announced(result)[0]
+    def attempt(pace):
+        server = serve(in_turn(forgiving(answering_pings(0, pong_for_ever)), giving("two")))
+        result = weir.capture(server.url, *pinging(pace), *AT_ONCE, "--idle-timeout", ms(3 * pace),
+                              "--messages", "2", "--status", "json").unless_hurried(DEAD).expect(0)
+        assert result.out == b"one\ntwo\n" and "--idle-timeout" in announced(result)[0]
+
+    at_some_pace(attempt)
 
 
-def slowly(connection, parts, pause=0.03):
-    for part in parts:
-        connection.send(part)
-        time.sleep(pause)
+def capture_slowly(weir, serve, parts, idle):
+    """Returns what was captured of a server that sends, and does nothing else. `idle` is a number
+    of intervals between pings."""
+    def attempt(pace):
+        def script(connection):
+            connection.upgrade()
+            for part in parts:
+                connection.send(part)
+                time.sleep(0.3 * pace)
+            connection.finish()
+
+        return weir.capture(serve(forgiving(script)).url, *pinging(pace), "--idle-timeout",
+                            ms(idle * pace)).unless_hurried(DEAD, "--idle-timeout").expect(0).out
+
+    return at_some_pace(attempt)
 
 
 def test_messages_are_an_answer(weir, serve):
     """A server too busy to answer pings is not dead while it sends."""
-    def script(connection):
-        connection.upgrade()
-        slowly(connection, [text("%d" % n) for n in range(30)])
-        connection.finish()
-
-    result = weir.capture(serve(script).url, *PINGING, "--idle-timeout", "400ms").expect(0)
-    assert result.out == b"".join(b"%d\n" % n for n in range(30))
+    out = capture_slowly(weir, serve, [text("%d" % n) for n in range(20)], 3)
+    assert out == b"".join(b"%d\n" % n for n in range(20))
 
 
 def test_parts_of_a_message_are_an_answer(weir, serve):
     """A message that takes longer than all time-outs together."""
-    def script(connection):
-        connection.upgrade()
-        slowly(connection, [message[n:n + 40] for n in range(0, len(message), 40)])
-        connection.finish()
-
-    message = text("x" * 1200)
-    result = weir.capture(serve(script).url, *PINGING, "--idle-timeout", "300ms").expect(0)
-    assert result.out == b"x" * 1200 + b"\n"
+    message = text("x" * 800)
+    out = capture_slowly(weir, serve, [message[n:n + 40] for n in range(0, len(message), 40)], 3)
+    assert out == b"x" * 800 + b"\n"
 
 
 def test_without_a_ping_interval_there_are_no_pings(weir, serve):
@@ -202,39 +212,51 @@ def test_pings_of_the_server_are_answered_under_a_flood(weir, serve):
             confirm(connection, texts(BLOCK))
         connection.finish()
 
-    server = serve(script)
-    result, spool = weir.captured(server.url, *PINGING)
-    result.expect(0)
-    assert payloads_of(spool) == BLOCK * 12
+    def attempt(pace):
+        result, spool = weir.captured(serve(forgiving(script)).url, *pinging(pace),
+                                      spool=weir.place.root / f"{pace}")
+        result.unless_hurried(DEAD).expect(0)
+        assert payloads_of(spool) == BLOCK * 12
+
+    at_some_pace(attempt)
 
 
 def test_no_death_while_there_is_no_room(weir, serve, place):
     """Nothing is read meanwhile, so nothing can be heard: neither a Pong nor messages."""
-    total = place.root / "total"
-    server = serve(sending_and_waiting(texts(BLOCK) * 5))
-    result = weir.capture(server.url, *PINGING, "--idle-timeout", "300ms", "--disk-max", "4MiB",
-                          "--messages", 5 * len(BLOCK), "--", "sh", "-c",
-                          f"sleep 0.5; cat {{}} >>{total}")
-    result.expect(0)
-    assert total.read_bytes() == b"".join(m + b"\n" for m in BLOCK) * 5
+    def attempt(pace):
+        total = place.root / f"total{pace}"
+        server = serve(forgiving(sending_and_waiting(texts(BLOCK) * 5)))
+        command = f"test -e {total} || sleep {5 * pace}; cat {{}} >>{total}"
+        result = weir.capture(server.url, *pinging(pace), "--idle-timeout", ms(3 * pace),
+                              "--disk-max", "4MiB", "--messages", 5 * len(BLOCK), "--", "sh", "-c",
+                              command)
+        result.unless_hurried(DEAD, "--idle-timeout").expect(0)
+        assert total.read_bytes() == b"".join(m + b"\n" for m in BLOCK) * 5
+
+    at_some_pace(attempt)
 
 
 def test_no_death_after_a_time_without_the_processor(weir, serve):
     """Stopped for longer than all time-outs. What came meanwhile is looked at first."""
-    sent = threading.Event()
+    def attempt(pace):
+        process, said = None, []
 
-    def script(connection):
-        connection.upgrade()
-        confirm(connection, text("one"))
-        process.signal(signal.SIGSTOP)
-        time.sleep(0.6)
-        connection.send(text("two"))
-        sent.set()
-        connection.finish()
+        def script(connection):
+            connection.upgrade()
+            confirm(connection, text("one"))
+            process.signal(signal.SIGSTOP)
+            time.sleep(6 * pace)
+            said.append(process.err_so_far())
+            connection.send_while_wanted(text("two") + frames.close(1000))
+            process.signal(signal.SIGCONT)
+            connection.wait_close()
 
-    server = serve(lambda connection: (wait_until(lambda: process, "weir"), script(connection)))
-    process = None
-    process = weir.start_capture(server.url, *PINGING, "--idle-timeout", "300ms")
-    assert sent.wait(LIMIT)
-    process.signal(signal.SIGCONT)
-    assert process.wait().expect(0).out == b"one\ntwo\n"
+        server = serve(forgiving(lambda connection: (wait_until(lambda: process, "weir"),
+                                                     script(connection))))
+        process = weir.start_capture(server.url, *pinging(pace), "--idle-timeout", ms(3 * pace))
+        result = process.wait()
+        if said != [""]:
+            raise Hurried("it was lost before it was stopped")
+        assert result.expect(0).out == b"one\ntwo\n"
+
+    at_some_pace(attempt)

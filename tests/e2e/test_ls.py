@@ -8,7 +8,6 @@ import socket
 import pytest
 
 from crc32c import crc32c
-from frames import texts
 from harness import wait_until
 from spool_writer import Made, write_segment, write_spool
 from test_cat_follow import Pace

@@ -3,33 +3,40 @@
 import pytest
 
 from coming import coming
-from harness import wait_until
+from harness import Hurried, at_some_pace, ms, wait_until
 from servers.mosquitto import CONNACK, CONNECT, MosquittoServer
 from spool_reader import CONNECTED, DISCONNECTED, events_of, payloads_of
 
 
-def silent_capture(weir, server):
+def silent_capture(weir, server, *options):
     """A capture that is connected, and its spool."""
     spool = weir.place.root / "spool"
-    process = weir.start_capture(server.url, "--keep", "--spool", spool, "--status", "json")
+    process = weir.start_capture(server.url, "--keep", "--spool", spool, "--status", "json", *options)
     wait_until(lambda: spool.is_dir() and events_of(spool), "weir is connected")
     return process, spool
 
 
 def test_accepted_and_then_silent(weir, run_server):
     server = run_server(MosquittoServer)
-    result, spool = weir.captured(server.url, "--status", "json", "--duration", "300ms")
-    report = result.expect(0).report
-    assert (report["messages"], report["end"]) == (0, "limit")
-    assert result.seconds < 10
-    assert [e.kind for e in events_of(spool)] == [CONNECTED, DISCONNECTED]
+
+    def attempt(pace):
+        result, spool = weir.captured(server.url, "--status", "json", "--duration", ms(pace),
+                                      spool=weir.place.root / f"{pace}")
+        report = result.expect(0).report
+        assert (report["messages"], report["end"]) == (0, "limit")
+        assert result.seconds < pace + 20
+        if not events_of(spool):
+            raise Hurried("it was not connected yet")
+        assert [e.kind for e in events_of(spool)] == [CONNECTED, DISCONNECTED]
+
+    at_some_pace(attempt)
 
 
 def test_interrupted_in_the_silence(weir, run_server):
     process, spool = silent_capture(weir, run_server(MosquittoServer))
     process.signal()
     result = process.wait().expect(0)
-    assert result.seconds < 10 and result.report["messages"] == 0
+    assert result.seconds < 20 and result.report["messages"] == 0
 
 
 @pytest.mark.parametrize("end", ["terminate", "kill"])
@@ -47,7 +54,7 @@ def test_the_silence_has_a_limit(weir, run_server):
     server = run_server(MosquittoServer)
     result, spool = weir.captured(server.url, "--idle-timeout", "300ms")
     result.expect(4)
-    assert result.seconds < 10
+    assert result.seconds < 20
     assert events_of(spool)[-1].kind == DISCONNECTED
 
 
@@ -56,8 +63,9 @@ def test_the_silence_has_a_limit(weir, run_server):
 def test_the_subprotocol_is_chosen(weir, run_server, tap, names):
     tapped = tap(run_server(MosquittoServer).url)
     options = [part for name in names for part in ("--subprotocol", name)]
-    result, _ = weir.captured(tapped.url, "--duration", "300ms", *options)
-    result.expect(0)
+    process, _ = silent_capture(weir, tapped, *options)
+    process.signal()
+    process.wait().expect(0)
     assert "sec-websocket-protocol: mqtt" in tapped.head.lower()
 
 

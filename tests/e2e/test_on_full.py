@@ -3,6 +3,7 @@
 import itertools
 import os
 import subprocess
+import threading
 import time
 
 import pytest
@@ -11,9 +12,10 @@ import frames
 import spool_reader
 from filling import Filler
 from frames import texts
-from harness import disk_held, wait_until
+from harness import LIMIT, disk_held, wait_until
 from servers.hostile import sending
 from spool_reader import payloads_of, read_spool, records_of
+from turns import confirm
 
 MEBIBYTE = 1 << 20
 CAP = 4 * MEBIBYTE
@@ -76,11 +78,12 @@ def test_the_newest_go(weir, serve, place):
 def test_the_newest_go_until_there_is_room(weir, serve, place):
     """The gap stands where the messages are missing, and what comes behind it is captured."""
     spool, copy, gate = place.root / "spool", place.directory("copy"), place.root / "gate"
-    dropped = place.root / "dropped"
+    dropped, taken = place.root / "dropped", threading.Event()
 
     def script(connection):
         connection.upgrade()
-        connection.send(texts([message(n) for n in range(COUNT)]))
+        confirm(connection, texts([message(n) for n in range(COUNT)]))
+        taken.set()
         wait_until(dropped.exists, "the first part is sent")
         for n in range(COUNT, COUNT + 10):
             connection.send(texts([message(n)]))
@@ -91,7 +94,7 @@ def test_the_newest_go_until_there_is_room(weir, serve, place):
                f"ln {{}} {copy} && ln $WEIR_INDEX {copy}")
     process = weir.start_capture(server.url, "--spool", spool, "--disk-max", CAP, "--on-full",
                                  "drop-newest", "--status", "json", "--", "sh", "-c", command)
-    time.sleep(0.5)
+    assert taken.wait(LIMIT)
     gate.touch()
     wait_until(lambda: len(list(spool.glob("*.index"))) == 0, "all is processed")
     dropped.touch()
@@ -189,11 +192,11 @@ def test_a_full_disk(weir, serve, small_disk, policy):
 
 def test_a_reader_sees_whole_segments(weir, serve, place):
     """Standard output: what is being written to it is never dropped in the middle."""
-    data = [message(n) for n in range(COUNT)]
-    process = weir.start_capture(serve(sending(texts(data))).url, "--dir", place.temp, "--disk-max",
-                                 CAP, "--on-full", "drop-oldest", "--status", "json",
-                                 stdout=subprocess.PIPE)
-    time.sleep(0.5)
+    data, taken = [message(n) for n in range(COUNT)], threading.Event()
+    server = serve(lambda connection: (sending(texts(data))(connection), taken.set()))
+    process = weir.start_capture(server.url, "--dir", place.temp, "--disk-max", CAP, "--on-full",
+                                 "drop-oldest", "--status", "json", stdout=subprocess.PIPE)
+    assert taken.wait(LIMIT)
     out = b""
     while part := process.popen.stdout.read(65536):
         out += part

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from frames import text, texts
-from harness import LIMIT
-from servers.external import Microsocks, Nginx, Tinyproxy, free_port
+from harness import LIMIT, free_port
+from servers.external import Microsocks, Nginx, Tinyproxy
 from servers.hostile import sending
 from spool_reader import payloads_of
 

@@ -11,8 +11,7 @@ import pytest
 import frames
 from frames import text
 from disconnects import disconnect
-from harness import LIMIT, wait_until
-from servers.external import free_port
+from harness import LIMIT, Hurried, at_some_pace, free_port, ms, wait_until
 from servers.hostile import HostileServer
 from servers.nats import NatsServer, deliveries, subscription
 from servers.node import NodeServer
@@ -20,7 +19,7 @@ from servers.plan import Plan
 from servers.python import PythonServer
 from spool_reader import RECONNECTED, events_of, payloads_of, records_of
 from terminal import Terminal
-from turns import AT_ONCE, announced, answering, confirm, giving, in_turn, story, waits
+from turns import AT_ONCE, announced, answering, confirm, forgiving, giving, in_turn, story, waits
 
 
 def losing(end, more=b""):
@@ -273,10 +272,14 @@ def test_an_answer_to_the_script_is_no_success(weir, serve):
 
 
 def test_the_time_without_a_message(weir, serve):
-    server = serve(answering("503 Oh"))
-    result = weir.capture(server.url, *AT_ONCE, "--retry-time", "300ms")
-    result.expect(3, "503")
-    assert len(server.connections) > 1
+    def attempt(pace):
+        server = serve(answering("503 Oh"))
+        result = weir.capture(server.url, *AT_ONCE, "--retry-time", ms(pace))
+        result.expect(3, "503")
+        if len(server.connections) == 1:
+            raise Hurried("there was time for one attempt only")
+
+    at_some_pace(attempt)
 
 
 # Ctrl-C
@@ -323,9 +326,14 @@ def test_stopped_while_it_connects(weir, serve, place):
 
 
 def test_ended_by_the_duration_while_it_waits(weir, serve):
-    server = serve(answering("503 Oh", "Retry-After: 3600"))
-    result = weir.capture(server.url, *AT_ONCE, "--duration", "200ms", "--status", "json")
-    assert result.expect(0).report["end"] == "limit"
+    def attempt(pace):
+        server = serve(forgiving(answering("503 Oh", "Retry-After: 3600")))
+        result = weir.capture(server.url, *AT_ONCE, "--duration", ms(pace), "--status", "json")
+        assert result.expect(0).report["end"] == "limit"
+        if not announced(result):
+            raise Hurried("it had no answer yet")
+
+    at_some_pace(attempt)
 
 
 # Limits

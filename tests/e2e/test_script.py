@@ -1,15 +1,14 @@
 """--script and --send: what is said first, on each connection, and what is waited for."""
 
 import json
-import re
 
 import pytest
 
 import frames
 from frames import BINARY, TEXT, text
-from harness import LIMIT, wait_until
+from harness import LIMIT, Hurried, at_some_pace, ms, wait_until
 from spool_reader import payloads_of
-from turns import AT_ONCE, announced, confirm, in_turn
+from turns import AT_ONCE, announced, confirm, forgiving, in_turn
 
 SECRET = "s3cr3t-w0rd"
 
@@ -112,12 +111,17 @@ def test_it_begins_anew_when_what_is_expected_does_not_come(weir, serve, steps):
         connection.send(text("one"))
         connection.answer_close()
 
-    server = serve(in_turn(deaf, deaf, helpful))
-    result = weir.capture(server.url, "--script",
-                          steps('send login\nexpect 200ms "ok"\nsend subscribe'), *AT_ONCE,
-                          "--messages", "2", "--status", "json")
-    assert result.expect(0).out == b"ok\none\n"
-    assert len(announced(result)) == 2 and all("step 2" in line for line in announced(result))
+    def attempt(pace):
+        script = steps(f'send login\nexpect {ms(pace)} "ok"\nsend subscribe')
+        server = serve(in_turn(deaf, deaf, forgiving(helpful)))
+        result = weir.capture(server.url, "--script", script, *AT_ONCE, "--messages", "2", "--status",
+                              "json").expect(0)
+        if len(announced(result)) > 2:
+            raise Hurried("the server did not answer in time")
+        assert result.out == b"ok\none\n"
+        assert len(announced(result)) == 2 and all("step 2" in line for line in announced(result))
+
+    at_some_pace(attempt)
 
 
 def test_the_server_ends_it_meanwhile(weir, serve, steps):
@@ -130,7 +134,7 @@ def test_the_server_ends_it_meanwhile(weir, serve, steps):
     server = serve(script)
     result = weir.capture(server.url, "--script", steps('send login\nexpect 10s "ok"'), *AT_ONCE)
     result.expect(4, "1008")
-    assert len(server.connections) == 1 and result.seconds < 5
+    assert len(server.connections) == 1 and result.seconds < 9
 
 
 def test_stopped_while_it_expects(weir, serve, steps):

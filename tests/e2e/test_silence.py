@@ -6,9 +6,12 @@ The limits are seconds, so the servers of a test are silent all at once.
 import frames
 from coming import coming
 from frames import PING, TEXT, frame, text
-from harness import wait_until
+from harness import Hurried, at_some_pace, ms, wait_until
 from spool_reader import DISCONNECTED, events_of, payloads_of
 from together import Together
+from turns import forgiving
+
+PACES_S = 0.5, 2.5, 12.5  # there are many at the same time
 
 HEAD = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
@@ -58,17 +61,33 @@ class Silences(Together):
         super().__init__(weir)
         self._servers = []
         for name, (data, _) in IN_THE_STREAM.items():
-            self._servers.append(serve(silent_after(data)))
+            script = silent_after(data)
+            self._servers.append(serve(forgiving(script, AssertionError) if options else script))
             self.start(name, self._servers[-1], *options)
+
+    @staticmethod
+    def _has_taken_all(server):
+        return any(connection.taken for connection in server.connections)
 
     def signal(self):
         for server, one in zip(self._servers, self.running.values()):
-            wait_until(lambda: any(c.taken for c in server.connections), "it has read everything")
+            wait_until(lambda: self._has_taken_all(server), "it has read everything")
             one.process.signal()
+
+    def check_timely(self, code, *words):
+        """The same, if the limit of time was long enough for each to get all."""
+        results = list(self.ends(code, *words))
+        if not all(map(self._has_taken_all, self._servers)):
+            raise Hurried("not all could be read in time")
+        self._check(results)
 
     def check(self, code, *words):
         """Each has the message, and says what was torn off."""
-        for name, result, spool in self.ends(code, *words):
+        self._check(self.ends(code, *words))
+
+    @staticmethod
+    def _check(results):
+        for name, result, spool in results:
             assert payloads_of(spool) == [b"whole"], name
             event = events_of(spool)[-1]
             torn = IN_THE_STREAM[name][1]
@@ -85,13 +104,13 @@ def test_in_the_handshake(weir, serve):
             connection.send(data)
             connection.wait_end()
 
-        captures.start(name, serve(script), "--connect-timeout", "300ms")
+        captures.start(name, serve(forgiving(script)), "--connect-timeout", "300ms")
     for name, result, _ in captures.ends(3, "--connect-timeout"):
         assert result.seconds > 0.25, name
 
 
 def test_ended_by_the_duration(weir, serve):
-    Silences(weir, serve, "--duration", "1s").check(0)
+    at_some_pace(lambda pace: Silences(weir, serve, "--duration", ms(pace)).check_timely(0), PACES_S)
 
 
 def test_ended_by_a_signal(weir, serve):
@@ -102,7 +121,8 @@ def test_ended_by_a_signal(weir, serve):
 
 @coming("idle-timeout")
 def test_ended_by_the_idle_timeout(weir, serve):
-    Silences(weir, serve, "--idle-timeout", "500ms").check(4, "idle")
+    at_some_pace(lambda pace: Silences(weir, serve, "--idle-timeout", ms(pace)).check_timely(4, "idle"),
+                 PACES_S)
 
 
 def after_its_close(connection):

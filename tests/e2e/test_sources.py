@@ -1,8 +1,6 @@
 """Several sources in one capture: side by side, each message whole and with its source."""
 
-import os
 import random
-import socket
 import threading
 import time
 
@@ -10,24 +8,18 @@ import pytest
 
 import frames
 from frames import BINARY, CONTINUATION, PING, TEXT, frame, text, texts
-from harness import LIMIT, SANITIZED, disk_held, wait_until
-from servers.external import free_port
+from harness import LIMIT, SANITIZED, disk_held, free_port, wait_until
 from servers.hostile import flooding, sending, sending_and_waiting
 from spool_reader import payloads_of, records_of
 from test_disk_cap import Watch
-from turns import AT_ONCE, announced, answering, confirm, giving, in_turn, story
+from turns import AT_ONCE, announced, answering, confirm, forgiving, giving, in_turn, story
 
 MEBIBYTE = 1 << 20
 
 
 def pouring(data):
     """A script that sends these to a client that may go away, connected or not, when it has enough."""
-    def script(connection):
-        try:
-            sending_and_waiting(data)(connection)
-        except (EOFError, OSError):
-            pass
-    return script
+    return forgiving(sending_and_waiting(data))
 
 
 def captured(weir, servers, *options):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from frames import text, texts
-from harness import weir_path
+from harness import wait_until, weir_path
 from servers.hostile import sending
 from spool_reader import payloads_of, read_spool, records_of
 from turns import confirm
@@ -63,8 +63,7 @@ def test_it_has_one_owner_at_a_time(weir, serve, place):
     busy = serve(lambda connection: (connection.upgrade(more=text("one")),
                                      connection.answer_close()))
     owner = weir.start_capture(busy.url, "--keep", "--spool", spool, "--messages", "2")
-    while not (spool / "lock").exists() or not busy.connections:
-        assert owner.running
+    wait_until(lambda: spool.is_dir() and payloads_of(spool) == [b"one"], "it is busy")
     intruder = serve(sending(text("two")))
     weir.captured(intruder.url)[0].expect(5, str(spool), f"process {owner.pid} on ", "since 20")
     assert not intruder.connections, "it must not connect without a spool"

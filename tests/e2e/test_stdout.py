@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from frames import binary, text, texts
-from harness import SANITIZED, weir_path, disk_held, wait_until
+from harness import LIMIT, SANITIZED, weir_path, disk_held, wait_until
 from servers.hostile import flooding, sending
 from spool_reader import payloads_of
 
@@ -118,7 +118,12 @@ def test_limit_of_messages(weir, serve, count):
 
 def test_head_as_consumer(weir, serve, place):
     """`weir capture URL | head -1` ends, even though the source never does."""
-    server = serve(flooding(texts(BLOCK), 10_000))
+    def script(connection):
+        connection.upgrade()
+        connection.send_until_heard(texts(BLOCK))
+        connection.answer_close()
+
+    server = serve(script)
     process = weir.start_capture(server.url, "--status", "json", stdout=subprocess.PIPE)
     head = subprocess.run(["head", "-1"], stdin=process.popen.stdout, capture_output=True)
     process.popen.stdout.close()
@@ -162,6 +167,6 @@ def test_standard_output_that_is_closed(serve, place):
     server = serve(sending(texts(BLOCK[:5])))
     command = f'exec "$0" capture {server.url} --spool "$1" <&- >&-'
     spool = place.root / "spool"
-    done = subprocess.run(["sh", "-c", command, weir_path(), spool], capture_output=True, timeout=20)
+    done = subprocess.run(["sh", "-c", command, weir_path(), spool], capture_output=True, timeout=LIMIT)
     assert done.returncode == 1, done.stderr
     assert payloads_of(spool) == BLOCK[:5]

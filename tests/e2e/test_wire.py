@@ -1,10 +1,7 @@
 """What the wire may legally do to a client, byte by byte."""
 
-import pytest
-
 import frames
 from frames import BINARY, PING, PONG, TEXT, fragments, frame, text, texts
-from harness import LIMIT
 from servers.hostile import sending
 from spool_reader import CONNECTED, DISCONNECTED, events_of, messages_of, payloads_of
 
@@ -139,18 +136,12 @@ def test_the_last_of_many_pings_is_answered(weir, serve):
     def script(connection):
         connection.upgrade()
         connection.send(b"".join(frame(PING, ping) for ping in pings))
-        connection.socket.settimeout(1)
-        try:
-            while not pongs or pongs[-1] != pings[-1]:
-                pongs.append(connection.next_of(PONG).payload)
-        except TimeoutError:
-            pass
-        connection.socket.settimeout(LIMIT)
+        while not pongs or pongs[-1] != pings[-1]:
+            pongs.append(connection.next_of(PONG).payload)
         connection.finish()
 
     capture(weir, serve, script)
     assert pongs == sorted(pongs)
-    assert pongs[-1] == pings[-1]
 
 
 def test_messages_to_send_arrive_in_order(weir, serve):

@@ -12,7 +12,7 @@ import pytest
 
 import torture
 from frames import text, texts
-from harness import SANITIZED, kill_marked, wait_until
+from harness import SANITIZED, wait_until
 from servers.hostile import flooding, sending, sending_and_waiting
 from spool_reader import DAMAGED, DROPPED, GAP, payloads_of, read_packed, read_segment, records_of
 from test_disk_cap import Watch
@@ -185,11 +185,14 @@ def test_a_command_that_fails(weir, serve, place, packed):
 
 def test_the_cap_holds(weir, serve, place):
     spool, total, cap = place.root / "spool", place.root / "total", 4 * MEBIBYTE
-    server = serve(flooding(texts(MESSAGES), 12))
+    gate, server = place.root / "gate", serve(flooding(texts(MESSAGES), 12))
     process = weir.start_capture(server.url, "--spool", spool, "--disk-max", cap, "--status",
                                  "json", "--segment-size", "300KiB", *COMPRESS, "--", "sh", "-c",
-                                 f'sleep 0.01; cat "$1" >>{total}', "sh", "{}")
+                                 f'while ! test -e {gate}; do sleep 0.01; done; cat "$1" >>{total}',
+                                 "sh", "{}")
     watch = Watch(process, spool)
+    wait_until(lambda: packed_in(spool), "something is compressed")
+    gate.touch()
     report = process.wait().expect(0).report
     assert total.read_bytes() == LINES * 12
     assert watch.end() <= cap and report["peak_disk_bytes"] <= cap

@@ -21,7 +21,7 @@ class Together:
         self.running = {}
 
     def start(self, name, server, *options):
-        spool = self._weir.place.root / f"spool-{len(self.running)}"
+        spool = self._weir.place.root / f"spool-{len(self._weir.started)}"
         process = self._weir.start_capture(server.url, "--keep", "--spool", spool,
                                            "--status", "json", *options)
         self.running[name] = Running(process, spool)

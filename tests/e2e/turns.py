@@ -25,6 +25,16 @@ def confirm(connection, data):
     connection.next_of(frames.PONG)
 
 
+def forgiving(script, *kinds):
+    """The script, for clients that may go away in the middle of it; what fails then may be more."""
+    def play(connection):
+        try:
+            script(connection)
+        except (EOFError, OSError, *kinds):
+            pass
+    return play
+
+
 def giving(*messages):
     """A script that sends these, and waits for the client to close."""
     def script(connection):

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import LIMIT, wait_until
+from harness import LIMIT, free_port, wait_until
 
 TRIES = 5
 
@@ -19,14 +19,9 @@ def program(name):
     return path
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 def listens(port):
     try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
+        socket.create_connection(("127.0.0.1", port), LIMIT).close()
     except OSError:
         return False
     return True

@@ -197,7 +197,7 @@ class HostileServer:
         self.url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.port}/"
         self.connections = []
         self._failures = []
-        self._threads = []
+        self._threads, self._starting = [], threading.Lock()
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
         self._acceptor.start()
 
@@ -213,8 +213,9 @@ class HostileServer:
             connection = Connection(client)
             self.connections.append(connection)
             thread = threading.Thread(target=self._play, args=(connection,), daemon=True)
-            thread.start()
-            self._threads.append(thread)
+            with self._starting:
+                self._threads.append(thread)
+                thread.start()
 
     def _play(self, connection):
         try:
@@ -228,14 +229,18 @@ class HostileServer:
 
     def join(self):
         """Waits until every client was served; raises what went wrong in a script."""
-        for thread in self._threads:
+        with self._starting:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join(LIMIT)
             assert not thread.is_alive(), "the script of a server did not end"
         if self._failures:
             raise self._failures[0]
 
-    def expect_failure(self, *kinds):
-        """The script ends with one of these, because the client went away without a word."""
+    def expect_failure(self, *kinds, clients=1):
+        """The script ends with one of these, because the client went away without a word. It may
+        have gone before it was seen to come."""
+        wait_until(lambda: len(self._threads) >= clients, f"{clients} clients came")
         try:
             self.join()
         except kinds:

@@ -6,7 +6,8 @@ A client that does not ask for the subprotocol mqtt is accepted, and never hears
 import socket
 
 from harness import LIMIT
-from servers.program import Program, free_port, listens
+from harness import free_port
+from servers.program import Program, listens
 
 # One with WebSockets alone does not start. The name after the port is an interface there.
 CONFIGURATION = """

@@ -2,7 +2,8 @@
 
 import subprocess
 
-from servers.program import Program, find_program, free_port, listens
+from harness import free_port
+from servers.program import Program, find_program, listens
 
 CONFIGURATION = """
 daemon off;

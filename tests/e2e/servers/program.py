@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import LIMIT, MARK, kill_marked, marked_processes, wait_until
+from harness import LIMIT, MARK, free_port, kill_marked, marked_processes, wait_until
 
 ATTEMPTS = 3
 
@@ -25,13 +25,6 @@ def find_program(name, package):
     if os.environ.get("CI"):
         pytest.fail(complaint)
     pytest.skip(complaint)
-
-
-def free_port():
-    """Free at this moment. Somebody may take it before the program does: see Program._start()."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Program:
@@ -112,7 +105,7 @@ class Program:
     def finish(self):
         self.terminate()
         try:
-            wait_until(lambda: not self._left(), f"all of {self.name} has ended", 5)
+            wait_until(lambda: not self._left(), f"all of {self.name} has ended")
         finally:
             self.kill()
             kill_marked(self._mark)
