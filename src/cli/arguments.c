@@ -169,8 +169,8 @@ int arguments_parse(const struct usage *usage, int argc, char **argv, int *ret_r
 	opterr = 0;
 	optind = 0; /* so that GNU getopt begins anew */
 	while (result == ARGUMENTS_OK &&
-	       (found = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-		if (found == HELP_VALUE) {
+	       (found = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		if (found == HELP_VALUE || found == 'h') {
 			print_help(usage);
 			return 0;
 		}

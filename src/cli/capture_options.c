@@ -260,10 +260,30 @@ static int set_urls(struct capture_options *options, int count, char *const *url
 	return 0;
 }
 
+static bool is_url(const char *text)
+{
+	return strstr(text, "://") != NULL;
+}
+
+/* A word behind a URL that is neither an option nor another one: the -- was left out. */
+static int check_separator(int count, char *const *words)
+{
+	for (int i = 1; i < count; i++)
+		if (is_url(words[i - 1]) && !is_url(words[i]) && words[i][0] != '-') {
+			say_error("\"%s\" is no URL; a COMMAND stands behind --", words[i]);
+			say_hint("see weir capture --help");
+			return WEIR_USAGE;
+		}
+	return 0;
+}
+
 int capture_options_parse(struct capture_options *options, int argc, char **argv)
 {
-	int separator = arguments_separator(argc, argv), rest, code;
+	int separator = arguments_separator(argc, argv), rest;
+	int code = check_separator(separator, argv);
 
+	if (code != 0)
+		return code;
 	options->capture.segment_age_ns = SEGMENT_AGE_NS;
 	options->source.ping_interval_ns = options->source.pong_timeout_ns = PING_NS;
 	options->source.message_max = (uint64_t)4 << 30;

@@ -84,8 +84,8 @@ static int serve(struct feed_run *run)
 			  r == -EINVAL ? "HOST:PORT takes a numeric address" : strerror(-r));
 		return WEIR_NOT_CONNECTED;
 	}
-	printf("%s\n", server_url(server));
-	fflush(stdout);
+	if (printf("%s\n", server_url(server)) < 0 || fflush(stdout) < 0)
+		return 0; /* nobody knows where it is: that is said at the end */
 	r = loop_run(loop);
 	if (r < 0)
 		say_error("stopped serving: %s", strerror(-r));

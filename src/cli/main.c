@@ -4,6 +4,7 @@
 #include "cli/say.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <weir.h>
@@ -71,6 +72,30 @@ static void fill_standard_descriptors(void)
 			return;
 }
 
+static int run(int argc, char **argv)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (strcmp(argv[0], commands[i].name) == 0)
+			return commands[i].run(argc, argv);
+	say_error("there is no command \"%s\"", argv[0]);
+	say_hint("see weir --help");
+	return WEIR_USAGE;
+}
+
+/* weir help COMMAND */
+static int run_help(char *name)
+{
+	static char option[] = "--help";
+	char *arguments[] = {name, option, NULL};
+
+	return run(2, arguments);
+}
+
+static bool asks_for_help(const char *word)
+{
+	return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+}
+
 int main(int argc, char **argv)
 {
 	fill_standard_descriptors();
@@ -79,14 +104,9 @@ int main(int argc, char **argv)
 		say_hint("see weir --help");
 		return WEIR_USAGE;
 	}
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
-		return check_output(print_help());
+	if (asks_for_help(argv[1]))
+		return check_output(argc > 2 ? run_help(argv[2]) : print_help());
 	if (strcmp(argv[1], "--version") == 0)
 		return check_output(printf("weir %s\n", weir_version()) < 0);
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		if (strcmp(argv[1], commands[i].name) == 0)
-			return check_output(commands[i].run(argc - 1, argv + 1));
-	say_error("there is no command \"%s\"", argv[1]);
-	say_hint("see weir --help");
-	return WEIR_USAGE;
+	return check_output(run(argc - 1, argv + 1));
 }

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <tempfile.h>
+#include <unistd.h>
 #include <weir.h>
 
 #define PATH_VARIABLE "WEIR_TEMP"
@@ -54,6 +55,12 @@ static int print_dir(struct temp_run *run)
 	return 0;
 }
 
+/* What nobody learns of must not stay. That it failed is said, and is the exit code, at the end. */
+static int tell(const char *path)
+{
+	return printf("%s\n", path) < 0 || fflush(stdout) < 0 ? -EIO : 0;
+}
+
 static int make_file(struct temp_run *run)
 {
 	TEMPFILE_AUTO struct tempfile *file = NULL;
@@ -65,7 +72,8 @@ static int make_file(struct temp_run *run)
 	r = tempfile_open_with(&file, &run->options);
 	if (r < 0)
 		return fail("make a temporary file", run->options.dir, r);
-	printf("%s\n", tempfile_path(file));
+	if (tell(tempfile_path(file)) < 0)
+		unlink(tempfile_path(file));
 	return 0;
 }
 
@@ -79,7 +87,8 @@ static int make_directory(struct temp_run *run)
 	r = tempfile_mkdir_with(&path, &run->options);
 	if (r < 0)
 		return fail("make a temporary directory", run->options.dir, r);
-	printf("%s\n", path);
+	if (tell(path) < 0)
+		rmdir(path);
 	return 0;
 }
 
@@ -118,6 +127,7 @@ static void block_signals(sigset_t *ret_before)
 	static const int numbers[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGCHLD};
 	sigset_t set;
 
+	signal(SIGCHLD, SIG_DFL); /* ignored, it would keep from us how the command ended */
 	sigemptyset(&set);
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
 		sigaddset(&set, numbers[i]);

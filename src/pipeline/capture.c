@@ -130,10 +130,9 @@ static void conclude(struct weir_capture *capture, int error)
 			  "the capture cannot go on: %s; what was not processed %s%s",
 			  strerror(-error), rest.fate, rest.place);
 	if (kept > 0)
-		fault_set(&capture->fault, WEIR_KEPT,
-			  "%llu segment%s not processed; what is left %s%s",
-			  (unsigned long long)kept, kept == 1 ? " was" : "s were", rest.fate,
-			  rest.place);
+		fault_set(&capture->fault, WEIR_KEPT, "%llu segment%s not processed; what %s %s%s",
+			  (unsigned long long)kept, kept == 1 ? " was" : "s were",
+			  kept == 1 ? "it holds" : "they hold", rest.fate, rest.place);
 	if (capture->aborted)
 		fault_set(&capture->fault, WEIR_ABORTED,
 			  "stopped at once; what was captured and not processed %s%s", rest.fate,

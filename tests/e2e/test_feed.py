@@ -94,6 +94,11 @@ def test_quiet_says_the_url_and_nothing_else(weir):
     assert result.out.decode() == url + "\n" and not result.err
 
 
+def test_nobody_learns_the_url(weir):
+    with open("/dev/full", "wb") as full:
+        weir.run("feed", stdout=full).expect(5, "standard output")
+
+
 def test_a_client_that_asks_for_nothing(weir):
     process, url = started_feed(weir, "--once")
     with FeedClient(url) as client:

@@ -43,6 +43,13 @@ def test_names(weir, place, what):
     assert path.name.startswith("你好呀") and path.name.endswith("我不好")
 
 
+@pytest.mark.parametrize("what", ["file", "directory"])
+def test_what_cannot_be_told_is_not_made(weir, place, what):
+    with open("/dev/full", "wb") as full:
+        weir.run("temp", what, stdout=full).expect(5, "standard output")
+    assert list(place.temp.iterdir()) == []
+
+
 @pytest.mark.parametrize("option", ["--prefix", "--suffix"])
 @pytest.mark.parametrize("what", ["file", "directory"])
 def test_a_name_is_no_path(weir, place, what, option):
@@ -52,6 +59,12 @@ def test_a_name_is_no_path(weir, place, what, option):
 @pytest.mark.parametrize("what", ["file", "directory"])
 def test_no_such_place(weir, place, what):
     weir.run("temp", what, "--dir", place.root / "no").expect(5, str(place.root / "no"))
+
+
+def test_run_where_ends_of_children_are_ignored(weir, place):
+    """As a parent may have it, and leave it to what it starts."""
+    ignore = lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    assert weir.run("temp", "run", "--", "sh", "-c", "exit 7", preexec_fn=ignore).code == 7
 
 
 @pytest.mark.parametrize("directory", [False, True])

@@ -96,10 +96,20 @@ def test_other_bad_commands(weir, arguments, word):
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["capture", "--help"], ["cat", "--help"],
-                                       ["feed", "--help"]])
+                                       ["feed", "--help"], ["-h"], ["help"], ["capture", "-h"]])
 def test_help_goes_to_standard_output(weir, arguments):
     result = weir.run(*arguments).expect(0)
     assert "usage" in result.out.decode().lower() and not result.err
+
+
+def test_help_with_a_command(weir):
+    assert weir.run("help", "cat").expect(0).out == weir.run("cat", "--help").expect(0).out
+    weir.run("help", "no-such-command").expect(2, "no-such-command")
+
+
+@pytest.mark.parametrize("command", [["gzip"], ["wc", "-l"], ["./load", "{}", "--fast"]])
+def test_a_command_without_its_dashes(weir, command):
+    weir.capture(URL, *command).expect(2, "COMMAND stands behind --")
 
 
 def test_help_of_capture_names_every_option(weir):
