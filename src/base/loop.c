@@ -2,9 +2,13 @@
  * epoll(7) with callbacks. Timers are a list sorted by due time: there are a handful of them, and
  * the first one is the time-out of the wait.
  *
- * The one subtle point is removal: a callback may remove (and free) any source, also one whose
- * event stands later in the batch that is being delivered. loop_remove() therefore strikes the
- * source out of that batch.
+ * Two points are subtle. A callback may remove (and free) any source, also one whose event stands
+ * later in the batch that is being delivered. loop_remove() therefore strikes the source out of that
+ * batch.
+ *
+ * And a timer says as a rule that something did not come in time. A callback may have taken long, or
+ * the machine may have had no time for us, so that it is there by now and nobody has looked. So a
+ * timer runs only when its time had come before the sources were asked.
  */
 #include "base/loop.h"
 
@@ -119,14 +123,9 @@ int loop_timeout_ms(const struct loop *loop)
 	return (int)MIN((loop->timers->due_ns - now + NS_PER_MS - 1) / NS_PER_MS, WAIT_MAX_MS);
 }
 
-static int run_timers(struct loop *loop)
+static int run_timers(struct loop *loop, uint64_t until_ns)
 {
-	uint64_t now;
-
-	if (!loop->timers)
-		return 0;
-	now = clock_monotonic_ns();
-	while (!loop->stopped && loop->timers && loop->timers->due_ns <= now) {
+	while (!loop->stopped && loop->timers && loop->timers->due_ns <= until_ns) {
 		struct loop_timer *timer = loop->timers;
 		int r;
 
@@ -152,6 +151,7 @@ static int run_sources(struct loop *loop)
 
 static int run_once(struct loop *loop, int timeout_max_ms)
 {
+	uint64_t begin_ns = clock_monotonic_ns();
 	int timeout_ms = loop_timeout_ms(loop), n, r;
 
 	if (timeout_max_ms >= 0 && (timeout_ms < 0 || timeout_ms > timeout_max_ms))
@@ -165,7 +165,7 @@ static int run_once(struct loop *loop, int timeout_max_ms)
 	loop->batch_size = 0;
 	if (r < 0)
 		return r;
-	return run_timers(loop);
+	return run_timers(loop, begin_ns);
 }
 
 int loop_run(struct loop *loop)

@@ -407,6 +407,39 @@ static void test_no_timer_is_early(void **state)
 	assert_int_equal(loop_run(test.loop), 0);
 }
 
+/* As a disk that is slow. Meanwhile the time of a timer comes, and before it, what it waits for. */
+static int take_long(void *data)
+{
+	const uint64_t one = 1;
+
+	count_and_remove_itself(data);
+	assert_int_equal(write(test.ready[1].fd, &one, sizeof(one)), sizeof(one));
+	set(0, note_timer_and_stop, clock_monotonic_ns());
+	while (clock_monotonic_ns() <= test.timers[0].due_ns)
+		;
+	return 0;
+}
+
+static int clear_the_timer_and_stop(void *data)
+{
+	(void)data;
+	loop_timer_clear(test.loop, &test.timers[0]);
+	loop_stop(test.loop);
+	return 0;
+}
+
+static void test_no_time_is_over_before_what_came_in_it_was_seen(void **state)
+{
+	uint64_t one;
+
+	(void)state;
+	assert_int_equal(read(test.ready[1].fd, &one, sizeof(one)), sizeof(one));
+	add(0, take_long);
+	add(1, clear_the_timer_and_stop);
+	assert_int_equal(loop_run(test.loop), 0);
+	assert_string_equal(test.order, "");
+}
+
 static void test_nothing_can_be_freed(void **state)
 {
 	(void)state;
@@ -438,6 +471,7 @@ int main(void)
 		TEST(test_stop_leaves_the_timers_that_are_due),
 		TEST(test_a_timer_in_the_past_is_set),
 		TEST(test_no_timer_is_early),
+		TEST(test_no_time_is_over_before_what_came_in_it_was_seen),
 		TEST(test_nothing_can_be_freed),
 	};
 
