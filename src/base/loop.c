@@ -3,12 +3,12 @@
  * the first one is the time-out of the wait.
  *
  * Two points are subtle. A callback may remove (and free) any source, also one whose event stands
- * later in the batch that is being delivered. loop_remove() therefore strikes the source out of that
- * batch.
+ * later in the batch that is being delivered. loop_remove() therefore strikes the source out of
+ * that batch.
  *
- * And a timer says as a rule that something did not come in time. A callback may have taken long, or
- * the machine may have had no time for us, so that it is there by now and nobody has looked. So a
- * timer runs only when its time had come before the sources were asked.
+ * And a timer says as a rule that something did not come in time. A callback may have taken long,
+ * or the machine may have had no time for us, so that it is there by now and nobody has looked. So
+ * a timer runs only when its time had come before the sources were asked.
  */
 #include "base/loop.h"
 
