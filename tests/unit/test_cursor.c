@@ -357,6 +357,7 @@ static void test_damage_in_an_open_segment_is_not_waited_for(void **state)
 	struct record records[64];
 
 	(void)state;
+	assert_true(lock_fd >= 0);
 	put_segment(0, 10, false, rising);
 	damage(0, FORMAT_OPEN_SUFFIX, FORMAT_HEADER_SIZE + 6 * FORMAT_ENTRY_SIZE);
 	damage(0, FORMAT_DATA_SUFFIX, 14);
