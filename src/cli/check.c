@@ -35,6 +35,8 @@ struct check {
 /* What is said of findings without a number in them. */
 static const char *const words[] = {
 	[AUDIT_HEADER] = "its header is damaged; all records can be read without it",
+	[AUDIT_TABLE] =
+		"the table at its end is damaged; what was compressed can be read without it",
 	[AUDIT_NO_INDEX] = "there is no index beside it, so that nothing can be made of it",
 	[AUDIT_NO_DATA] = "there is no data beside it: what it speaks of is lost",
 	[AUDIT_TWO_INDEXES] = "an index of the same segment that was not sealed stands beside it",

@@ -152,6 +152,7 @@ static void look_at_end(struct walk *walk)
 static int read_segment(struct walk *walk)
 {
 	bool header = reader_has_header(walk->source.reader);
+	bool table = reader_has_table(walk->source.reader);
 	int r = read_records(walk);
 
 	if (r == -ECANCELED)
@@ -160,6 +161,8 @@ static int read_segment(struct walk *walk)
 		tell(walk, AUDIT_FOREIGN, 0, 0);
 	else if (!header)
 		tell(walk, AUDIT_HEADER, 0, 0);
+	if (!table)
+		tell(walk, AUDIT_TABLE, 0, 0);
 	if (r < 0)
 		tell_error(walk, r);
 	else

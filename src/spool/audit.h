@@ -12,6 +12,7 @@ enum audit_kind {
 	AUDIT_LOST,	   /* the last `count` of an open segment, from `seq` on, are damaged */
 	AUDIT_LOOSE,	   /* record `seq` is whole, but not what stands around it */
 	AUDIT_HEADER,	   /* the header is damaged */
+	AUDIT_TABLE,	   /* the table of a compressed segment is */
 	AUDIT_MISSING,	   /* the last `count` records of a sealed segment */
 	AUDIT_INDEX_END,   /* the index ends with `count` bytes of an entry */
 	AUDIT_DATA_END,	   /* there are `count` bytes that no entry speaks of */

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define CODEC_LEVEL_DEFAULT 3
@@ -29,6 +30,17 @@ ssize_t codec_compress(struct codec *codec, void *to, size_t room, const void *f
 /* Makes `size` bytes of a frame. −EBADMSG: it does not hold exactly that. */
 int codec_decompress(struct codec *codec, void *to, size_t size, const void *from,
 		     size_t from_size);
+
+/* What can be made of a damaged frame: the bytes that stand before the damage, but for a checksum
+ * of zstd's that does not fit. A count, or −ENOMEM. */
+ssize_t codec_salvage(struct codec *codec, void *to, size_t size, const void *from,
+		      size_t from_size);
+
+/* Whether a frame may begin with these 4 bytes. How much it holds, by what its head says; how long
+ * it is. −EBADMSG: that cannot be seen. */
+bool codec_is_magic(const uint8_t *from);
+ssize_t codec_plain_size(const void *from, size_t size);
+ssize_t codec_packed_size(const void *from, size_t size);
 
 DEFINE_CLEANUP(struct codec *, codec_free);
 

@@ -44,3 +44,27 @@ int codec_decompress(struct codec *codec, void *to, size_t size, const void *fro
 	(void)from_size;
 	return -ENOSYS;
 }
+
+ssize_t codec_salvage(struct codec *codec, void *to, size_t size, const void *from,
+		      size_t from_size)
+{
+	return codec_decompress(codec, to, size, from, from_size);
+}
+
+bool codec_is_magic(const uint8_t *from)
+{
+	(void)from;
+	return false;
+}
+
+ssize_t codec_plain_size(const void *from, size_t size)
+{
+	(void)from;
+	(void)size;
+	return -EBADMSG;
+}
+
+ssize_t codec_packed_size(const void *from, size_t size)
+{
+	return codec_plain_size(from, size);
+}

@@ -2,7 +2,10 @@
  * and not only by the records in it. */
 #include "spool/codec.h"
 
+#include <endian.h>
 #include <errno.h>
+#include <limits.h>
+#include <string.h>
 #include <zstd.h>
 
 struct codec {
@@ -63,14 +66,64 @@ ssize_t codec_compress(struct codec *codec, void *to, size_t room, const void *f
 	return ZSTD_isError(n) ? -ENOMEM : (ssize_t)n;
 }
 
+static bool prepare_to_unpack(struct codec *codec)
+{
+	if (!codec->unpacking)
+		codec->unpacking = ZSTD_createDCtx();
+	return codec->unpacking;
+}
+
 int codec_decompress(struct codec *codec, void *to, size_t size, const void *from, size_t from_size)
 {
 	size_t n;
 
-	if (!codec->unpacking)
-		codec->unpacking = ZSTD_createDCtx();
-	if (!codec->unpacking)
+	if (!prepare_to_unpack(codec))
 		return -ENOMEM;
 	n = ZSTD_decompressDCtx(codec->unpacking, to, size, from, from_size);
 	return ZSTD_isError(n) || n != size ? -EBADMSG : 0;
+}
+
+/* Block by block, with as much at a time as is asked for: a call that fails does not tell what it
+ * has made before. */
+ssize_t codec_salvage(struct codec *codec, void *to, size_t size, const void *from,
+		      size_t from_size)
+{
+	ZSTD_outBuffer out = {.dst = to, .size = size};
+	ZSTD_inBuffer in = {.src = from};
+	size_t wanted, before;
+
+	if (!prepare_to_unpack(codec))
+		return -ENOMEM;
+	wanted = ZSTD_initDStream(codec->unpacking);
+	do {
+		before = in.pos + out.pos;
+		in.size = MIN(in.pos + wanted, from_size);
+		wanted = ZSTD_decompressStream(codec->unpacking, &out, &in);
+	} while (!ZSTD_isError(wanted) && wanted > 0 && in.pos + out.pos > before);
+	ZSTD_DCtx_reset(codec->unpacking, ZSTD_reset_session_only);
+	return (ssize_t)out.pos;
+}
+
+bool codec_is_magic(const uint8_t *from)
+{
+	uint32_t value;
+
+	memcpy(&value, from, sizeof(value));
+	return le32toh(value) == ZSTD_MAGICNUMBER;
+}
+
+ssize_t codec_plain_size(const void *from, size_t size)
+{
+	unsigned long long n = size >= 4 && codec_is_magic(from)
+				       ? ZSTD_getFrameContentSize(from, size)
+				       : ZSTD_CONTENTSIZE_ERROR;
+
+	return n <= SSIZE_MAX ? (ssize_t)n : -EBADMSG;
+}
+
+ssize_t codec_packed_size(const void *from, size_t size)
+{
+	size_t n = ZSTD_findFrameCompressedSize(from, size);
+
+	return ZSTD_isError(n) ? -EBADMSG : (ssize_t)n;
 }

@@ -219,7 +219,7 @@ int directory_note_seq(const struct spool_directory *directory, uint64_t next_se
 static int measure_packed(const struct spool_directory *directory, struct segment *segment)
 {
 	struct pack_sizes sizes = {0};
-	int r = pack_measure(directory->fd, segment->first_seq, &sizes);
+	int r = pack_measure(directory->fd, segment->first_seq, true, &sizes);
 
 	if (r < 0 && r != -EBADMSG)
 		return r;

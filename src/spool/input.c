@@ -21,17 +21,37 @@ int input_open(struct input *input, int dir_fd, uint64_t first_seq, const char *
 	return input->fd < 0 ? -errno : 0;
 }
 
-int input_open_packed(struct input *input, int dir_fd, uint64_t first_seq, const char *suffix)
+int input_take_packed(struct input *input, int fd, bool lenient, bool is_index)
+{
+	input->is_index = is_index;
+	return lenient ? packed_open_lenient(fd, &input->packed) : packed_open(fd, &input->packed);
+}
+
+static int open_packed(struct input *input, int dir_fd, uint64_t first_seq, const char *suffix,
+		       bool lenient)
 {
 	CLEANUP(input_done) struct input file = {.fd = -1};
 	int r = input_open(&file, dir_fd, first_seq, FORMAT_PACKED_SUFFIX);
 
-	if (r >= 0)
-		r = packed_open(take_fd(&file.fd), &input->packed);
-	if (r < 0)
-		return r;
-	input->is_index = strcmp(suffix, FORMAT_DATA_SUFFIX) != 0;
-	return 0;
+	return r < 0 ? r
+		     : input_take_packed(input, take_fd(&file.fd), lenient,
+					 strcmp(suffix, FORMAT_DATA_SUFFIX) != 0);
+}
+
+int input_open_packed(struct input *input, int dir_fd, uint64_t first_seq, const char *suffix)
+{
+	return open_packed(input, dir_fd, first_seq, suffix, false);
+}
+
+int input_open_packed_lenient(struct input *input, int dir_fd, uint64_t first_seq,
+			      const char *suffix)
+{
+	return open_packed(input, dir_fd, first_seq, suffix, true);
+}
+
+bool input_has_table(const struct input *input)
+{
+	return !input->packed || packed_has_table(input->packed);
 }
 
 void input_done(struct input *input)

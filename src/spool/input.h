@@ -24,6 +24,16 @@ int input_open(struct input *input, int dir_fd, uint64_t first_seq, const char *
  * is not whole. Else as above. */
 int input_open_packed(struct input *input, int dir_fd, uint64_t first_seq, const char *suffix);
 
+/* The same for whoever wants to have what there is: see packed_open_lenient(). */
+int input_open_packed_lenient(struct input *input, int dir_fd, uint64_t first_seq,
+			      const char *suffix);
+
+/* The same of a file that is open already, which is the input's from here on, also on failure. */
+int input_take_packed(struct input *input, int fd, bool lenient, bool is_index);
+
+/* Whether the file is not compressed, or the table in it is whole. */
+bool input_has_table(const struct input *input);
+
 void input_done(struct input *input);
 
 /* Up to `size` bytes at `offset`, fewer only at the end, or before what cannot be decompressed. A

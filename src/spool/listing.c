@@ -4,6 +4,7 @@
  */
 #include "spool/listing.h"
 
+#include "base/array.h"
 #include "base/io.h"
 #include "base/macro.h"
 #include "spool/format.h"
@@ -16,15 +17,11 @@
 
 static int add(struct listing *listing, size_t *room, struct listing_entry entry)
 {
-	if (listing->count == *room) {
-		size_t larger = MAX(*room * 2, (size_t)64);
-		void *entries = reallocarray(listing->entries, larger, sizeof(entry));
+	void *entries = array_grow(listing->entries, listing->count, room, sizeof(entry));
 
-		if (!entries)
-			return -ENOMEM;
-		listing->entries = entries;
-		*room = larger;
-	}
+	if (!entries)
+		return -ENOMEM;
+	listing->entries = entries;
 	listing->entries[listing->count++] = entry;
 	return 0;
 }

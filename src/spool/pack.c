@@ -23,7 +23,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FRAME_SIZE KIB(256)
 #define FRAMES_WANTED ((size_t)1 << 16) /* of a very large segment: larger ones instead of more */
 #define CHUNK KIB(256)
 #define WORTH_PERCENT 90
@@ -91,7 +90,8 @@ static int prepare(struct work *work)
 		r = codec_new(job->level, &work->codec);
 	if (r < 0)
 		return r;
-	work->frame_size = MAX(FRAME_SIZE, (size_t)(work->data_size / FRAMES_WANTED + 1));
+	work->frame_size =
+		MAX(SEEK_TABLE_FRAME_SIZE, (size_t)(work->data_size / FRAMES_WANTED + 1));
 	if (work->frame_size > SEEK_TABLE_FRAME_MAX || work->index_size > UINT32_MAX / 2)
 		return -EFBIG;
 	work->count = (size_t)((work->data_size + work->frame_size - 1) / work->frame_size);

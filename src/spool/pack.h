@@ -31,12 +31,13 @@ int pack_segment(const struct pack_job *job, uint64_t *ret_disk_bytes);
 struct pack_view {
 	struct tempfile *data, *index;
 	uint64_t disk_bytes; /* on the disk of the spool */
+	bool damaged;
 };
 
-/* Makes a view of a compressed segment. Parts that are damaged are zeros in it, so that the records
- * there are found to be damaged, and the others are not. On a full disk it is made in
- * tempfile_gettempdir(), or in memory. Errors: −EBADMSG (nothing of it can be read), −ECANCELED,
- * and as above. */
+/* Makes a view of a compressed segment. Where parts are damaged, it holds other bytes, so that the
+ * records there are found to be damaged, and the others are not; and the view says so. On a full
+ * disk it is made in tempfile_gettempdir(), or in memory. Errors: −EBADMSG (nothing of it can be
+ * read), −ECANCELED, and as above. */
 int pack_open_view(const struct pack_job *job, struct pack_view *ret_view);
 void pack_view_done(struct pack_view *view);
 
@@ -49,13 +50,13 @@ static inline void pack_view_donep(struct pack_view *view)
  * there is then: a compressed segment, or whatever else. */
 int pack_recover(int dir_fd, struct listing_entry *entry);
 
-/* Of a compressed segment, what it has by itself and what it would have. −EBADMSG and those of
- * open(2). */
+/* Of a compressed segment, what it has by itself and what it would have; `lenient`: as far as that
+ * can be found out. −EBADMSG and those of open(2). */
 struct pack_sizes {
 	uint64_t disk_bytes;
 	uint64_t data_size, index_size; /* as of the two files */
 };
 
-int pack_measure(int dir_fd, uint64_t first_seq, struct pack_sizes *ret_sizes);
+int pack_measure(int dir_fd, uint64_t first_seq, bool lenient, struct pack_sizes *ret_sizes);
 
 #endif

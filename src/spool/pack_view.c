@@ -21,13 +21,15 @@
 #define MEMORY_DIR "/dev/shm"
 #define MEMORY_MAX MIB(128) /* a larger one has to wait for room on a disk */
 
-static int open_packed(int dir_fd, uint64_t seq, struct packed **ret_packed)
+static int open_packed(int dir_fd, uint64_t seq, bool lenient, struct packed **ret_packed)
 {
 	char name[FORMAT_NAME_SIZE];
 	int fd = openat(dir_fd, format_name(name, seq, FORMAT_PACKED_SUFFIX),
 			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	return fd < 0 ? -errno : packed_open(fd, ret_packed);
+	if (fd < 0)
+		return -errno;
+	return lenient ? packed_open_lenient(fd, ret_packed) : packed_open(fd, ret_packed);
 }
 
 /* What cannot be decompressed becomes a hole. */
@@ -90,6 +92,7 @@ static int make_view(const struct pack_job *job, struct packed *packed, const ch
 		r = write_index(packed, tempfile_fd(view.index), chunk);
 	if (r < 0)
 		return r;
+	view.damaged = !packed_was_whole(packed);
 	if (dir_fd)
 		view.disk_bytes = space(tempfile_fd(view.data)) + space(tempfile_fd(view.index));
 	*ret_view = view;
@@ -112,7 +115,7 @@ static int make_view_elsewhere(const struct pack_job *job, struct packed *packed
 int pack_open_view(const struct pack_job *job, struct pack_view *ret_view)
 {
 	CLEANUP(packed_free) struct packed *packed = NULL;
-	int r = open_packed(job->dir_fd, job->first_seq, &packed);
+	int r = open_packed(job->dir_fd, job->first_seq, true, &packed);
 
 	if (r < 0)
 		return r;
@@ -126,12 +129,12 @@ void pack_view_done(struct pack_view *view)
 	tempfile_close(&view->index);
 }
 
-int pack_measure(int dir_fd, uint64_t first_seq, struct pack_sizes *ret_sizes)
+int pack_measure(int dir_fd, uint64_t first_seq, bool lenient, struct pack_sizes *ret_sizes)
 {
 	CLEANUP(packed_free) struct packed *packed = NULL;
 	char name[FORMAT_NAME_SIZE];
 	struct stat status;
-	int r = open_packed(dir_fd, first_seq, &packed);
+	int r = open_packed(dir_fd, first_seq, lenient, &packed);
 
 	if (r < 0)
 		return r;
@@ -169,7 +172,7 @@ static int choose(int dir_fd, uint64_t seq, int data, uint64_t data_size, int in
 
 	if (!data && !index)
 		return 1;
-	r = pack_measure(dir_fd, seq, &sizes);
+	r = pack_measure(dir_fd, seq, false, &sizes);
 	if (r < 0 && r != -EBADMSG)
 		return r;
 	if (r >= 0 && (!data || sizes.data_size == data_size) &&

@@ -20,9 +20,12 @@ struct packed {
 	struct codec *codec;	/* these three are made by the first read */
 	uint8_t *raw, *decoded; /* one frame, on the disk and decompressed */
 	size_t in_memory;	/* which one is decompressed, or NO_FRAME */
+	size_t decoded_size;	/* of it: less than it holds when it is damaged */
+	bool has_table;
+	bool damaged; /* a frame was, that was read */
 };
 
-int packed_open(int fd, struct packed **ret_packed)
+static int open_with(int fd, bool lenient, struct packed **ret_packed)
 {
 	CLEANUP(packed_free) struct packed *packed = calloc(1, sizeof(*packed));
 	int r;
@@ -36,10 +39,28 @@ int packed_open(int fd, struct packed **ret_packed)
 	if (!codec_exists())
 		return -EPROTO;
 	r = seek_table_read(fd, &packed->table);
+	packed->has_table = r >= 0;
+	if (r == -EBADMSG && lenient)
+		r = seek_table_scan(fd, &packed->table);
 	if (r < 0)
 		return r;
 	*ret_packed = TAKE_PTR(packed);
 	return 0;
+}
+
+int packed_open(int fd, struct packed **ret_packed)
+{
+	return open_with(fd, false, ret_packed);
+}
+
+int packed_open_lenient(int fd, struct packed **ret_packed)
+{
+	return open_with(fd, true, ret_packed);
+}
+
+bool packed_has_table(const struct packed *packed)
+{
+	return packed->has_table;
 }
 
 void packed_free(struct packed *packed)
@@ -100,6 +121,11 @@ static int prepare(struct packed *packed)
 	return packed->raw && packed->decoded ? 0 : -ENOMEM;
 }
 
+bool packed_was_whole(const struct packed *packed)
+{
+	return packed->has_table && !packed->damaged;
+}
+
 static size_t plain_size(const struct packed *packed, size_t frame)
 {
 	const struct seek_frame *frames = packed->table.frames;
@@ -107,38 +133,41 @@ static size_t plain_size(const struct packed *packed, size_t frame)
 	return (size_t)(frames[frame + 1].start - frames[frame].start);
 }
 
-static int decode(struct packed *packed, size_t frame, uint8_t *to)
+/* Of a damaged frame, what stands before the damage: each record has a checksum. A count. */
+static ssize_t decode(struct packed *packed, size_t frame, uint8_t *to)
 {
 	const struct seek_frame *at = &packed->table.frames[frame];
-	size_t size = (size_t)(at[1].at - at[0].at);
+	size_t size = (size_t)(at[1].at - at[0].at), there = plain_size(packed, frame);
 	ssize_t n = io_pread_all(packed->fd, packed->raw, size, (off_t)at[0].at);
+	int r;
 
 	if (n < 0)
-		return (int)n;
-	if ((size_t)n < size)
-		return -EBADMSG;
-	return codec_decompress(packed->codec, to, plain_size(packed, frame), packed->raw, size);
+		return n;
+	r = codec_decompress(packed->codec, to, there, packed->raw, (size_t)n);
+	packed->damaged |= r == -EBADMSG;
+	if (r == -EBADMSG)
+		return codec_salvage(packed->codec, to, there, packed->raw, (size_t)n);
+	return r < 0 ? r : (ssize_t)there;
 }
 
 /* Copies what a frame holds from byte `skip` on, at most `size` bytes. A count or −errno. */
 static ssize_t read_frame(struct packed *packed, size_t frame, size_t skip, uint8_t *to,
 			  size_t size)
 {
-	size_t there = plain_size(packed, frame);
-	int r;
-
-	if (frame != packed->in_memory && skip == 0 && size >= there) {
-		r = decode(packed, frame, to);
-		return r < 0 ? r : (ssize_t)there;
-	}
 	if (frame != packed->in_memory) {
-		packed->in_memory = NO_FRAME;
-		r = decode(packed, frame, packed->decoded);
-		if (r < 0)
-			return r;
+		bool whole = skip == 0 && size >= plain_size(packed, frame);
+		ssize_t n;
+
+		packed->in_memory = whole ? packed->in_memory : NO_FRAME;
+		n = decode(packed, frame, whole ? to : packed->decoded);
+		if (n < 0 || whole)
+			return n == 0 ? -EBADMSG : n;
 		packed->in_memory = frame;
+		packed->decoded_size = (size_t)n;
 	}
-	size = MIN(size, there - skip);
+	if (skip >= packed->decoded_size)
+		return -EBADMSG;
+	size = MIN(size, packed->decoded_size - skip);
 	memcpy(to, packed->decoded + skip, size);
 	return (ssize_t)size;
 }

@@ -4,6 +4,7 @@
 
 #include "base/macro.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -13,14 +14,22 @@ struct packed;
  * no such files), −ENOMEM, those of read(2). The descriptor is the packed one's from here on, also
  * on failure. */
 int packed_open(int fd, struct packed **ret_packed);
+
+/* The same for whoever wants to have what there is: a table that is damaged is made anew by looking
+ * at the file, and the index may be cut. */
+int packed_open_lenient(int fd, struct packed **ret_packed);
+
+/* Whether the table was whole; and whether all that was read so far was. */
+bool packed_has_table(const struct packed *packed);
+bool packed_was_whole(const struct packed *packed);
 void packed_free(struct packed *packed);
 
 uint64_t packed_data_size(const struct packed *packed); /* decompressed */
 uint64_t packed_index_size(const struct packed *packed);
 
 /* Up to `size` bytes of the data or of the index at `offset`: fewer at the end, or where a damaged
- * part begins. A count; −EBADMSG: a part that begins at or before `offset` is damaged; −ENOMEM, or
- * what pread(2) says. */
+ * part begins. A count; −EBADMSG: what stands at `offset` is damaged, and so is what follows up to
+ * packed_part_end(); −ENOMEM, or what pread(2) says. */
 ssize_t packed_read(struct packed *packed, uint64_t offset, void *data, size_t size);
 ssize_t packed_read_index(const struct packed *packed, uint64_t offset, void *data, size_t size);
 

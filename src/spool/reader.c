@@ -217,6 +217,11 @@ uint64_t reader_records(const struct reader *reader)
 	return reader->records;
 }
 
+bool reader_has_table(const struct reader *reader)
+{
+	return input_has_table(&reader->index.input);
+}
+
 bool reader_has_header(const struct reader *reader)
 {
 	return reader->has_header;

@@ -25,6 +25,7 @@ struct reader_files {
 	uint64_t first_seq;
 	bool sealed;
 	bool lenient; /* a header that is damaged or missing is no error */
+	bool packed;  /* both are the file of a compressed segment */
 };
 
 int reader_open_files(const struct reader_files *files, struct reader **ret_reader);
@@ -93,6 +94,10 @@ uint64_t reader_created_ns(const struct reader *reader);
 /* How many records the segment had when it was sealed; 0: not known. */
 uint64_t reader_records(const struct reader *reader);
 bool reader_has_header(const struct reader *reader);
+
+/* Whether it is no compressed segment, or the table of that is whole; else a lenient reader has
+ * made it anew. */
+bool reader_has_table(const struct reader *reader);
 
 DEFINE_CLEANUP(struct reader *, reader_free);
 

@@ -62,12 +62,21 @@ static int begin(const struct reader_files *files, struct input *index, struct i
 	return 0;
 }
 
+static int take_packed(const struct reader_files *files, struct input *index, struct input *data)
+{
+	int r = input_take_packed(index, take_fd(&index->fd), files->lenient, true);
+	int other = input_take_packed(data, take_fd(&data->fd), files->lenient, false);
+
+	return r < 0 ? r : other;
+}
+
 int reader_open_files(const struct reader_files *files, struct reader **ret_reader)
 {
 	CLEANUP(input_done) struct input index = {.fd = files->index_fd};
 	CLEANUP(input_done) struct input data = {.fd = files->data_fd};
+	int r = files->packed ? take_packed(files, &index, &data) : 0;
 
-	return begin(files, &index, &data, ret_reader);
+	return r < 0 ? r : begin(files, &index, &data, ret_reader);
 }
 
 static int open_inputs(int dir_fd, uint64_t first_seq, const char *index_suffix,
@@ -94,7 +103,9 @@ static int open_named(int dir_fd, uint64_t first_seq, bool sealed, bool lenient,
 	int r = open_inputs(dir_fd, first_seq, suffix, input_open, &index, &data);
 
 	if (r == -ENOENT && sealed)
-		r = open_inputs(dir_fd, first_seq, suffix, input_open_packed, &index, &data);
+		r = open_inputs(dir_fd, first_seq, suffix,
+				lenient ? input_open_packed_lenient : input_open_packed, &index,
+				&data);
 	return r < 0 ? r : begin(&files, &index, &data, ret_reader);
 }
 

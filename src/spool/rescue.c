@@ -9,43 +9,45 @@
  */
 #include "spool/rescue.h"
 
+#include "base/array.h"
 #include "base/io.h"
 #include "base/macro.h"
 #include "spool/listing.h"
 #include "spool/note.h"
+#include "spool/ranges.h"
 #include "spool/segment.h"
 #include "spool/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define NAME_SIZE (FORMAT_NAME_SIZE + 16)
 
-struct range {
-	uint64_t first, end;
-};
-
 struct aside {
 	uint64_t first_seq;
 	uint32_t number;
 	bool index, sealed, used;
+	bool packed; /* index and data in one */
 	char name[NAME_SIZE];
 };
 
 struct state {
 	const struct rescue *rescue;
 	struct rescue_totals totals;
-	struct range *ranges; /* what is saved */
-	size_t range_count, range_room;
+	/* What is saved: of segments, and of asides. */
+	struct ranges segments, from_asides;
+	struct ranges *adding; /* the one of them that grows */
 	struct aside *asides;
 	size_t aside_count, aside_room;
 };
 
 static void state_donep(struct state *state)
 {
-	free(state->ranges);
+	ranges_done(&state->segments);
+	ranges_done(&state->from_asides);
 	free(state->asides);
 }
 
@@ -59,38 +61,15 @@ static void tell(struct state *state, enum rescue_kind kind, const char *name, i
 
 static bool overlaps(const struct state *state, uint64_t first, uint64_t end)
 {
-	for (size_t i = state->range_count; i > 0; i--)
-		if (first < state->ranges[i - 1].end && state->ranges[i - 1].first < end)
-			return true;
-	return false;
+	return ranges_overlap(&state->segments, first, end) ||
+	       ranges_overlap(&state->from_asides, first, end);
 }
 
 /* Whether there are records under all of these numbers. */
 static bool is_there(const struct state *state, uint64_t first, uint64_t end)
 {
-	for (size_t i = state->range_count; i > 0; i--)
-		if (state->ranges[i - 1].first <= first && end <= state->ranges[i - 1].end)
-			return true;
-	return false;
-}
-
-static int add_range(struct state *state, uint64_t first, uint64_t end)
-{
-	if (state->range_count > 0 && state->ranges[state->range_count - 1].end == first) {
-		state->ranges[state->range_count - 1].end = end;
-		return 0;
-	}
-	if (state->range_count == state->range_room) {
-		size_t room = MAX(state->range_room * 2, (size_t)64);
-		void *ranges = reallocarray(state->ranges, room, sizeof(*state->ranges));
-
-		if (!ranges)
-			return -ENOMEM;
-		state->ranges = ranges;
-		state->range_room = room;
-	}
-	state->ranges[state->range_count++] = (struct range){first, end};
-	return 0;
+	return ranges_hold(&state->segments, first, end) ||
+	       ranges_hold(&state->from_asides, first, end);
 }
 
 /* Until its index has its name, a segment is an open one, as after a death. */
@@ -124,7 +103,7 @@ static int count(struct state *state, const char *name, uint64_t seq,
 	totals->lost += report->damaged + report->missing;
 	if (salvage_found_damage(report))
 		state->rescue->tell(state->rescue->data, &news);
-	return add_range(state, seq, seq + report->records);
+	return ranges_add(state->adding, seq, seq + report->records);
 }
 
 /* What is wrong with the damaged spool is told; an error is one of writing. */
@@ -196,38 +175,33 @@ static int save_segments(struct state *state, const struct listing *listing, uin
 	return 0;
 }
 
-/* ".index.aside3", ".index.open.aside1", ".data.aside2" */
+/* ".index.aside3", ".index.open.aside1", ".data.aside2", ".data.zst.aside1" */
 static bool parse_aside(struct aside *aside, const char *name)
 {
 	const char *suffix = format_parse_number(name, &aside->first_seq);
 	const char *ending = suffix ? strstr(suffix, FORMAT_ASIDE_SUFFIX) : NULL;
-	size_t size = ending ? (size_t)(ending - suffix) : 0;
-	char *end;
+	char of[FORMAT_NAME_SIZE];
 
 	if (!ending || strlen(name) >= sizeof(aside->name))
 		return false;
-	aside->sealed = strncmp(suffix, FORMAT_INDEX_SUFFIX, size) == 0 &&
-			size == strlen(FORMAT_INDEX_SUFFIX);
-	aside->index = aside->sealed || (strncmp(suffix, FORMAT_OPEN_SUFFIX, size) == 0 &&
-					 size == strlen(FORMAT_OPEN_SUFFIX));
-	aside->number = (uint32_t)strtoul(ending + strlen(FORMAT_ASIDE_SUFFIX), &end, 10);
+	snprintf(of, sizeof(of), "%.*s", (int)(ending - suffix), suffix);
+	aside->packed = strcmp(of, FORMAT_PACKED_SUFFIX) == 0;
+	aside->sealed = aside->packed || strcmp(of, FORMAT_INDEX_SUFFIX) == 0;
+	aside->index = aside->sealed || strcmp(of, FORMAT_OPEN_SUFFIX) == 0;
+	aside->number = (uint32_t)strtoul(ending + strlen(FORMAT_ASIDE_SUFFIX), NULL, 10);
 	memcpy(aside->name, name, strlen(name) + 1);
-	return aside->index || (strncmp(suffix, FORMAT_DATA_SUFFIX, size) == 0 &&
-				size == strlen(FORMAT_DATA_SUFFIX));
+	return aside->index || strcmp(of, FORMAT_DATA_SUFFIX) == 0;
 }
 
 static int add_aside(struct state *state, const struct aside *aside)
 {
-	if (state->aside_count == state->aside_room) {
-		size_t room = MAX(state->aside_room * 2, (size_t)16);
-		void *asides = reallocarray(state->asides, room, sizeof(*state->asides));
+	struct aside *asides =
+		array_grow(state->asides, state->aside_count, &state->aside_room, sizeof(*asides));
 
-		if (!asides)
-			return -ENOMEM;
-		state->asides = asides;
-		state->aside_room = room;
-	}
-	state->asides[state->aside_count++] = *aside;
+	if (!asides)
+		return -ENOMEM;
+	state->asides = asides;
+	asides[state->aside_count++] = *aside;
 	return 0;
 }
 
@@ -262,42 +236,61 @@ static int find_asides(struct state *state)
 	return 0;
 }
 
-/* 1: saved. 0: not with this data. */
+/* The entries that an index has, or says that it had. */
+static uint64_t count_records(const struct salvage_source *source)
+{
+	return MAX(format_count_entries(source->index_size), reader_records(source->reader));
+}
+
+/* 1: saved, or there already. 0: not with this data. */
+static int save_opened_aside(struct state *state, struct aside *index,
+			     struct salvage_source *source)
+{
+	uint64_t first = index->first_seq;
+	struct salvage_report report = {0};
+	int r;
+
+	source->end_seq = first + count_records(source);
+	if (overlaps(state, first, source->end_seq)) {
+		if (!is_there(state, first, first + format_count_entries(source->index_size)))
+			tell(state, RESCUE_OVERLAP, index->name, 0);
+		return 1;
+	}
+	if (source->end_seq == first)
+		return 0;
+	r = write_copy(state, source, &report);
+	if (r < 0)
+		return is_of_source(r) ? 0 : r;
+	if (report.messages == 0 && report.damaged > 0) { /* that of another index */
+		segment_delete(state->rescue->to->fd, first, FORMAT_INDEX_SUFFIX);
+		return 0;
+	}
+	r = count(state, index->name, first, &report);
+	return r < 0 ? r : 1;
+}
+
+/* `data`: the same, when both are in one file. */
 static int try_pair(struct state *state, struct aside *index, struct aside *data)
 {
 	CLEANUP(salvage_close)
 	struct salvage_source source = {.first_seq = index->first_seq, .sealed = index->sealed};
-	struct salvage_report report = {0};
-	int r = salvage_open(&source, state->rescue->from_fd, index->name, data->name);
+	int from_fd = state->rescue->from_fd;
+	int r = index->packed ? salvage_open_packed(&source, from_fd, index->name)
+			      : salvage_open(&source, from_fd, index->name, data->name);
 
 	if (r < 0)
 		return is_of_source(r) ? 0 : r;
-	source.end_seq = index->first_seq + MAX(format_count_entries(source.index_size),
-						reader_records(source.reader));
-	if (overlaps(state, index->first_seq, source.end_seq)) {
-		if (!is_there(state, index->first_seq,
-			      index->first_seq + format_count_entries(source.index_size)))
-			tell(state, RESCUE_OVERLAP, index->name, 0);
+	r = save_opened_aside(state, index, &source);
+	if (r > 0)
 		index->used = data->used = true;
-		return 1;
-	}
-	if (source.end_seq == index->first_seq)
-		return 0;
-	r = write_copy(state, &source, &report);
-	if (r < 0)
-		return is_of_source(r) ? 0 : r;
-	if (report.messages == 0 && report.damaged > 0) { /* that of another index */
-		segment_delete(state->rescue->to->fd, index->first_seq, FORMAT_INDEX_SUFFIX);
-		return 0;
-	}
-	index->used = data->used = true;
-	r = count(state, index->name, index->first_seq, &report);
-	return r < 0 ? r : 1;
+	return r;
 }
 
 /* The data with the number of the index first. */
 static int save_aside(struct state *state, struct aside *index)
 {
+	if (index->packed)
+		return MIN(try_pair(state, index, index), 0);
 	for (int same = 1; same >= 0; same--)
 		for (size_t i = 0; i < state->aside_count; i++) {
 			struct aside *data = &state->asides[i];
@@ -317,6 +310,7 @@ static int save_asides(struct state *state)
 {
 	int r = find_asides(state);
 
+	state->adding = &state->from_asides;
 	for (size_t i = 0; r >= 0 && i < state->aside_count; i++)
 		if (state->asides[i].index)
 			r = save_aside(state, &state->asides[i]);
@@ -336,14 +330,15 @@ int rescue_spool(const struct rescue *rescue, struct rescue_totals *ret_totals)
 
 	if (note_look(rescue->from_fd, &note) >= 0 && note.next_seq <= SPOOL_SEQ_MAX)
 		next_seq = note.next_seq; /* no spool gets further */
+	state.adding = &state.segments;
 	if (r >= 0)
 		r = save_segments(&state, &listing, next_seq);
 	if (r >= 0)
 		r = save_asides(&state);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < state.range_count; i++)
-		next_seq = MAX(next_seq, state.ranges[i].end);
+	next_seq = MAX(next_seq, ranges_end(&state.segments));
+	next_seq = MAX(next_seq, ranges_end(&state.from_asides));
 	r = directory_note_seq(rescue->to, next_seq);
 	if (r >= 0 && syncfs(rescue->to->fd) < 0)
 		r = -errno;

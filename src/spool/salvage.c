@@ -46,41 +46,52 @@ static int open_regular(int dir_fd, const char *name, uint64_t *ret_size, int *r
 	return 0;
 }
 
-int salvage_open(struct salvage_source *source, int dir_fd, const char *index_name,
-		 const char *data_name)
+static int open_pair(struct salvage_source *source, int dir_fd, const char *index_name,
+		     const char *data_name, struct reader_files files)
 {
 	CLEANUP_FD int index_fd = -1;
 	CLEANUP_FD int data_fd = -1;
-	/* Not sealed: its end is looked at here. */
-	struct reader_files files = {.first_seq = source->first_seq, .lenient = true};
 	int r = open_regular(dir_fd, index_name, &source->index_size, &index_fd);
 
 	if (r >= 0)
 		r = open_regular(dir_fd, data_name, &source->data_size, &data_fd);
 	if (r < 0)
 		return r;
+	files.first_seq = source->first_seq;
+	files.lenient = true;
 	files.index_fd = take_fd(&index_fd);
 	files.data_fd = take_fd(&data_fd);
 	return reader_open_files(&files, &source->reader);
 }
 
-static int open_packed(struct salvage_source *source, int dir_fd)
+/* The reader is told that it is not sealed: its end is looked at here. */
+int salvage_open(struct salvage_source *source, int dir_fd, const char *index_name,
+		 const char *data_name)
 {
-	int r = reader_open_lenient(dir_fd, source->first_seq, true, &source->reader);
+	return open_pair(source, dir_fd, index_name, data_name, (struct reader_files){0});
+}
+
+int salvage_open_packed(struct salvage_source *source, int dir_fd, const char *name)
+{
+	int r = open_pair(source, dir_fd, name, name,
+			  (struct reader_files){.sealed = true, .packed = true});
 
 	return r < 0 ? r : reader_sizes(source->reader, &source->index_size, &source->data_size);
 }
 
 int salvage_open_segment(struct salvage_source *source, int dir_fd)
 {
-	char index[FORMAT_NAME_SIZE], data[FORMAT_NAME_SIZE];
+	char index[FORMAT_NAME_SIZE], data[FORMAT_NAME_SIZE], packed[FORMAT_NAME_SIZE];
 	int r;
 
 	format_name(index, source->first_seq,
 		    source->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX);
 	format_name(data, source->first_seq, FORMAT_DATA_SUFFIX);
 	r = salvage_open(source, dir_fd, index, data);
-	return r == -ENOENT && source->sealed ? open_packed(source, dir_fd) : r;
+	if (r != -ENOENT || !source->sealed)
+		return r;
+	return salvage_open_packed(source, dir_fd,
+				   format_name(packed, source->first_seq, FORMAT_PACKED_SUFFIX));
 }
 
 void salvage_close(struct salvage_source *source)
@@ -296,7 +307,10 @@ int salvage_copy(struct salvage_source *source, int index_fd, int data_fd,
 		 struct salvage_report *ret_report)
 {
 	CLEANUP_FREE struct copy *copy = malloc(sizeof(*copy));
-	struct salvage_report report = {.header = reader_has_header(source->reader)};
+	struct salvage_report report = {
+		.header = reader_has_header(source->reader),
+		.table = reader_has_table(source->reader),
+	};
 	int r;
 
 	if (!copy)

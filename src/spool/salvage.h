@@ -22,6 +22,9 @@ struct salvage_source {
 int salvage_open(struct salvage_source *source, int dir_fd, const char *index_name,
 		 const char *data_name);
 
+/* The same of a compressed segment. */
+int salvage_open_packed(struct salvage_source *source, int dir_fd, const char *name);
+
 /* The same for a segment under its own names, which may be compressed if it is sealed. */
 int salvage_open_segment(struct salvage_source *source, int dir_fd);
 void salvage_close(struct salvage_source *source);
@@ -36,12 +39,14 @@ struct salvage_report {
 	uint64_t loose;	  /* whole, but what stands around them was not as it should be */
 	uint64_t records; /* of the copy */
 	bool header;	  /* the header of the index was whole */
+	bool table;	  /* that of a compressed segment was whole */
 	bool end;	  /* both files ended where they should */
 };
 
 static inline bool salvage_found_damage(const struct salvage_report *report)
 {
-	return report->damaged > 0 || report->loose > 0 || !report->header || !report->end;
+	return report->damaged > 0 || report->loose > 0 || !report->header || !report->table ||
+	       !report->end;
 }
 
 /* Writes the copy into two files, which are empty. Errors: −EBADMSG (nothing in it is weir's),

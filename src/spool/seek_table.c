@@ -38,6 +38,16 @@ static void put_32(uint8_t *to, uint32_t value)
 	memcpy(to, &value, sizeof(value));
 }
 
+bool seek_table_is_index(const uint8_t *head)
+{
+	return get_32(head) == SKIPPED_INDEX;
+}
+
+uint32_t seek_table_read_head(const uint8_t head[SEEK_TABLE_HEAD_SIZE])
+{
+	return get_32(head + 4);
+}
+
 /* Reads exactly so much. */
 static int read_exactly(int fd, void *data, size_t size, uint64_t offset)
 {
@@ -112,8 +122,8 @@ static int find_index(int fd, struct seek_table *table, uint64_t end)
 	if (r < 0)
 		return r;
 	table->index_at = at + SEEK_TABLE_HEAD_SIZE;
-	table->index_size = get_32(head + 4);
-	if (get_32(head) != SKIPPED_INDEX || table->index_at + table->index_size != end ||
+	table->index_size = seek_table_read_head(head);
+	if (!seek_table_is_index(head) || table->index_at + table->index_size != end ||
 	    table->index_size < FORMAT_HEADER_SIZE)
 		return -EBADMSG;
 	return 0;

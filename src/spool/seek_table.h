@@ -5,8 +5,10 @@
 
 #include "base/macro.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#define SEEK_TABLE_FRAME_SIZE KIB(256) /* of data in one frame, unless there is very much */
 #define SEEK_TABLE_FRAMES_MAX ((size_t)1 << 17)
 #define SEEK_TABLE_FRAME_MAX MIB(8) /* of data in one frame */
 #define SEEK_TABLE_HEAD_SIZE 8	    /* in front of what a frame that is skipped holds */
@@ -29,8 +31,16 @@ struct seek_table {
  * those of pread(2). */
 int seek_table_read(int fd, struct seek_table *ret_table);
 
+/* Makes the table of a file whose own is damaged, by looking at the frames. The index may be cut.
+ * Errors: −EBADMSG (nothing is found that could be an index), as above. */
+int seek_table_scan(int fd, struct seek_table *ret_table);
+
 /* Writes the head of the index's frame; the index follows. */
 void seek_table_write_head(uint8_t to[SEEK_TABLE_HEAD_SIZE], uint32_t index_size);
+
+/* Whether these 4 bytes are the beginning of such a head, and the size in it. */
+bool seek_table_is_index(const uint8_t *head);
+uint32_t seek_table_read_head(const uint8_t head[SEEK_TABLE_HEAD_SIZE]);
 
 /* Makes the bytes of the table, to be freed. `frames` has count + 1 members. −ENOMEM. */
 int seek_table_make(const struct seek_frame *frames, size_t count, uint64_t index_size,

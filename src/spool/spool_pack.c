@@ -162,6 +162,7 @@ static void take_view(struct spool *spool, struct packer_result *result)
 	segment->view_error = result->error;
 	if (result->error < 0)
 		return;
+	segment->counted &= !result->view.damaged; /* it is checked before it is handed on */
 	segment->data_file = TAKE_PTR(result->view.data);
 	segment->index_file = TAKE_PTR(result->view.index);
 	spool->packing.view_bytes = result->view.disk_bytes;
