@@ -39,6 +39,7 @@ struct run {
 
 /* Signals interrupt anything, so they only leave a note with the library. */
 static struct weir_capture *volatile stopping;
+static const char *volatile spool_left; /* when it stops at once; NULL: nothing is */
 static volatile sig_atomic_t last_signal;
 
 /* timeout(1) sends its signal to the command, and at once to the whole group; others send two
@@ -63,11 +64,12 @@ static void on_signal(int number)
  * as after a kill. */
 static void on_alarm(int number)
 {
-	const char *spool = stopping ? weir_capture_spool(stopping) : NULL;
 	const char *const parts[] = {
-		"weir: stopped at once, since the disk does not answer; what was "
-		"captured is left in the spool ",
-		spool ? spool : "", "\n"};
+		"weir: stopped at once, since the disk does not answer",
+		spool_left ? "; what was captured is left in the spool " : "",
+		spool_left ? spool_left : "",
+		"\n",
+	};
 	struct pollfd to = {.fd = STDERR_FILENO, .events = POLLOUT};
 
 	(void)number;
@@ -261,6 +263,8 @@ static int capture(struct run *run)
 		if (run->options.source.insecure)
 			say_insecure(run);
 		stopping = run->capture;
+		if (!run->options.capture.ephemeral)
+			spool_left = weir_capture_spool(run->capture);
 		catch_signals();
 		outcome = weir_capture_run(run->capture);
 	}
