@@ -393,34 +393,37 @@ def salvaged(weir, spool, place, code, *words):
     return payloads_of(clean)
 
 
-@pytest.mark.parametrize("damage", ["none", "table", "cut in the table", "chain", "first", "index cut"])
-def test_salvage_of_one_that_was_put_aside(weir, serve, place, damage):
-    """Without its table, and with a frame that does not tell where it ends."""
-    spool, path, messages = large(weir, serve, place)
-    raw = bytearray(path.read_bytes())
-    starts = frames_of(raw)
-    index_at = starts[-1]
-    lost = {"chain": 1, "first": 0}.get(damage)
+def damaged_file(whole, damage):
+    """And the frame whose records are lost."""
+    raw, starts = bytearray(whole), frames_of(whole)
+    lost = {"in the chain": 1, "at the beginning": 0}.get(damage)
     if lost is not None:
         raw[starts[lost]:starts[lost] + 40] = bytes(40)
     if damage == "cut in the table":
         del raw[-20:]
-    elif damage == "index cut":
-        del raw[index_at + 8 + 64 + 32 * 1000:]
+    elif damage == "cut in the index":
+        del raw[starts[-1] + 8 + 64 + 32 * 1000:]
     elif damage != "none":
         raw[-1] ^= 1
-    path.write_bytes(raw)
-    path.rename(f"{path}.aside1")
-    got = salvaged(weir, spool, place, 0 if damage in ("none", "table", "cut in the table") else 1)
-    if damage == "index cut":
-        assert got == messages[:len(got)] and len(got) > 990
-    elif lost is None:
-        assert got == messages
-    else:
-        begin = lost * (256 << 10)
+    return raw, lost
+
+
+def test_salvage_of_one_that_was_put_aside(weir, serve, place):
+    """Without its table, and with a frame that does not tell where it ends."""
+    spool, path, messages = large(weir, serve, place)
+    whole, aside = path.read_bytes(), path.rename(f"{path}.aside1")
+    for damage in ("none", "in the table", "cut in the table", "cut in the index", "in the chain", "at the beginning"):
+        raw, lost = damaged_file(whole, damage)
+        aside.write_bytes(raw)
+        got = salvaged(weir, spool, place, 0 if damage in ("none", "in the table", "cut in the table") else 1)
+        shutil.rmtree(place.root / "clean")
+        if damage == "cut in the index":
+            assert got == messages[:len(got)] and len(got) > 990
+            continue
+        begin = lost * (256 << 10) if lost is not None else 1 << 40
         gone = {n for n, end in enumerate(accumulate(len(m) + 1 for m in messages))
                 if end > begin and end - len(messages[n]) - 1 < begin + (256 << 10)}
-        assert got == [m for n, m in enumerate(messages) if n not in gone]
+        assert got == [m for n, m in enumerate(messages) if n not in gone], damage
 
 
 def test_damage_in_a_frame_costs_what_stands_behind_it(weir, serve, place):
