@@ -29,6 +29,13 @@ static void on_recovered(void *data, const struct recover_news *news)
 	capture->options.on_recovered(text, capture->options.data);
 }
 
+static uint64_t beside(void *data)
+{
+	const struct weir_capture *capture = data;
+
+	return capture->intake ? intake_held(capture->intake) : 0;
+}
+
 static int set_up(struct weir_capture *capture)
 {
 	struct spool_options spool = {
@@ -46,6 +53,7 @@ static int set_up(struct weir_capture *capture)
 		.sync_bytes = capture->options.sync_bytes,
 		.take_early = capture->options.to == WEIR_TO_STREAM,
 		.on_recovered = on_recovered,
+		.beside = beside,
 		.data = capture,
 		.pack_level = (int)capture->options.compress_level,
 		.pack_all = capture->options.to == WEIR_TO_SPOOL,

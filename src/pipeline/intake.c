@@ -117,6 +117,7 @@ static int hand_on_file(struct intake *intake)
 			r = hand_on(intake, &outgoing->batch, &piece);
 		outgoing->done += piece.size;
 		outgoing->crc = piece.crc;
+		lane_give_back(lane, outgoing->done);
 	}
 	if (r >= 0 && outgoing->done < lane->size)
 		return 0; /* intake_resume() */
@@ -362,15 +363,26 @@ void intake_drop(struct intake *intake, uint16_t lane)
 		lane_forget(&intake->lanes[lane]);
 }
 
+uint64_t intake_held(const struct intake *intake)
+{
+	uint64_t held = 0;
+
+	for (size_t i = 0; i < intake->options.lanes; i++)
+		held += lane_held(&intake->lanes[i]);
+	return held;
+}
+
+/* A file gives back its space as it is read, by chunks, if it can. */
 uint64_t intake_reserved(const struct intake *intake)
 {
 	uint64_t reserved = 0;
 
 	for (size_t i = 0; i < intake->options.lanes; i++) {
 		const struct lane *lane = &intake->lanes[i];
+		bool gives_back = lane->file && lane->gives_back;
 
 		if (lane->size > 0)
-			reserved += lane->size * (lane->file ? 2 : 1) + LANE_COST;
+			reserved += LANE_COST + (gives_back ? MIN(lane->size, CHUNK) : lane->size);
 	}
 	return reserved;
 }

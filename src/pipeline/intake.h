@@ -53,7 +53,9 @@ void intake_give_up(struct intake *intake);
 /* The lane's connection has ended: forgets what had come of a message that is not whole. */
 void intake_drop(struct intake *intake, uint16_t lane);
 
-/* How much disk is to be left for what waits: it takes some now, and will in the spool. */
+/* How much disk its files take, and how much more is to be left for what waits, which will be in
+ * the spool. */
+uint64_t intake_held(const struct intake *intake);
 uint64_t intake_reserved(const struct intake *intake);
 
 DEFINE_CLEANUP(struct intake *, intake_free);

@@ -9,9 +9,12 @@
 #include "base/scan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #define LANE_KEEPS KIB(64)
+#define BLOCK 4096	  /* in which file systems give space, as a rule */
+#define FILE_COST KIB(16) /* what they need to find many of them */
 
 void lane_init(struct lane *lane)
 {
@@ -31,7 +34,18 @@ void lane_forget(struct lane *lane)
 	if (lane->memory.room > LANE_KEEPS) /* one large message should not cost memory for ever */
 		buffer_done(&lane->memory);
 	tempfile_close(&lane->file);
-	lane->size = 0;
+	lane->size = lane->given_back = 0;
+}
+
+void lane_give_back(struct lane *lane, uint64_t size)
+{
+	if (lane->file && lane->gives_back && tempfile_discard(lane->file, size) >= 0)
+		lane->given_back = size / BLOCK * BLOCK;
+}
+
+uint64_t lane_held(const struct lane *lane)
+{
+	return lane->file ? lane->size - lane->given_back + BLOCK + FILE_COST : 0;
 }
 
 /* Writes at the end of a file, or gives back what was written of it. Where that fails too, it will
@@ -59,6 +73,9 @@ static int spill(struct lane *lane, int dir_fd)
 		r = write_at_end(file, lane->memory.data, lane->memory.size, 0);
 	if (r < 0)
 		return r;
+	/* Asked of space behind the end, where there is none. */
+	lane->gives_back = fallocate(tempfile_fd(file), FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE,
+				     2 * LANE_MEMORY, BLOCK) == 0;
 	lane->file = TAKE_PTR(file);
 	lane->memory.size = 0;
 	return 0;

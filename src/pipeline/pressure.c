@@ -85,13 +85,15 @@ static void wait_on(struct weir_capture *capture)
 	capture->room_wait_ns = MIN(wait_ns * 2, WAIT_MAX_NS);
 }
 
-/* Whether the open segment is to be sealed: only that can make room of it. While the disk is full,
- * it is not done for each little that was written, as long as something is being processed. */
+/* Whether the open segment is to be sealed: only that can make room of it. While something waits,
+ * it is not done for each little that was written, as long as something is being processed; and not
+ * as long as something older can be dropped. */
 static bool is_to_be_sealed(const struct weir_capture *capture)
 {
-	if (capture->options.on_full == WEIR_FULL_DROP_OLDEST || !pressure_is_on(capture))
-		return true;
-	return capture->options.to != WEIR_TO_SPOOL && delivery_is_idle(capture->delivery);
+	if (capture->options.on_full == WEIR_FULL_DROP_OLDEST)
+		return false;
+	return !pressure_is_on(capture) ||
+	       (capture->options.to != WEIR_TO_SPOOL && delivery_is_idle(capture->delivery));
 }
 
 /* Seals what is captured. A message that is open keeps its segment from that: where nothing else
@@ -118,28 +120,51 @@ static int try_again(struct weir_capture *capture)
 	return r;
 }
 
-/* Whatever is captured goes on its way, and what is old goes, if that is what is wanted. */
-static int make_room(struct weir_capture *capture)
+/* Whatever is captured goes on its way. */
+static int hand_on(struct weir_capture *capture)
 {
 	uint64_t acked = spool_counters(capture->spool).acked;
-	int r = 0;
+	int r = delivery_kick(capture->delivery);
 
-	if (is_to_be_sealed(capture))
-		r = seal(capture);
-	if (r >= 0)
-		r = delivery_kick(capture->delivery);
-	if (r >= 0 && spool_counters(capture->spool).acked > acked)
-		r = try_again(capture);
-	if (capture->options.on_full != WEIR_FULL_DROP_OLDEST)
-		return r;
-	while (r >= 0 && room_now(capture) == 0) {
-		r = spool_drop_oldest(capture->spool);
-		if (r <= 0)
-			break;
-		r = try_again(capture);
+	return r < 0 || spool_counters(capture->spool).acked == acked ? r : try_again(capture);
+}
+
+/* Drops what is sealed, until there is room. While the syncer finds none, one at a time: it tries
+ * again by itself. */
+static int drop_sealed(struct weir_capture *capture)
+{
+	int dropped = 1, r = 0;
+
+	while (r >= 0 && dropped > 0 && room_now(capture) == 0) {
+		dropped = spool_drop_oldest(capture->spool);
+		r = dropped > 0 ? try_again(capture) : dropped;
 		if (spool_durable(capture->spool).full < 0)
-			break; /* the syncer tries again by itself: to see if that is enough */
+			break;
 	}
+	return r;
+}
+
+/* What is older than the open segment goes, and then that. */
+static int drop_oldest(struct weir_capture *capture)
+{
+	int r = drop_sealed(capture);
+
+	if (r < 0 || room_now(capture) > 0)
+		return r;
+	r = seal(capture);
+	if (r >= 0)
+		r = hand_on(capture);
+	return r < 0 ? r : drop_sealed(capture);
+}
+
+static int make_room(struct weir_capture *capture)
+{
+	int r = is_to_be_sealed(capture) ? seal(capture) : 0;
+
+	if (r >= 0)
+		r = hand_on(capture);
+	if (r >= 0 && capture->options.on_full == WEIR_FULL_DROP_OLDEST)
+		r = drop_oldest(capture);
 	return r;
 }
 

@@ -45,6 +45,9 @@ struct spool_options {
 
 	/* What an earlier run left was not as it should be. May be NULL. */
 	void (*on_recovered)(void *data, const struct recover_news *news);
+	/* How much disk space is taken by files elsewhere that count with those of the spool. May
+	 * be NULL. */
+	uint64_t (*beside)(void *data);
 	void *data;
 	int pack_level; /* of the compression of segments that wait, as of codec.h; 0: none */
 	bool pack_all;	/* also the one that would come out next, since none will */
@@ -73,7 +76,7 @@ int spool_dir_fd(const struct spool *spool);
  * it inflates into or completes, in copies, and at most WAITING_EVENTS_MAX events; later ones are
  * counted and not recorded. */
 bool spool_is_full(const struct spool *spool);
-int spool_full_error(const struct spool *spool); /* −ENOSPC, −EDQUOT, or 0 */
+int spool_full_error(const struct spool *spool); /* −errno; 0: it is not */
 
 /* Tries to write what waits. Errors: as spool_commit(). */
 int spool_retry(struct spool *spool);
@@ -131,10 +134,10 @@ int spool_seal(struct spool *spool);
 /* When the open segment got its first record, by the monotonic clock; 0 if it has none. */
 uint64_t spool_open_since_ns(const struct spool *spool);
 
-/* How many more bytes of frames can be received, or of messages made of compressed ones, without
- * any chance to pass the cap, when `reserved` bytes of disk are to be left for something else; and
- * without taking more of the disk than is to stay free, by how much of it others left some
- * milliseconds ago. 0, or SPOOL_ROOM_MIN at least. */
+/* How many more bytes of messages there is room for, below the cap and above what is to stay free
+ * (by how much others left some milliseconds ago), when `reserved` bytes of disk are to be left for
+ * something else. 0, or SPOOL_ROOM_MIN at least. Where small messages take more than that, what
+ * finds no room waits in memory, as on a full disk: neither is ever passed. */
 size_t spool_room(struct spool *spool, uint64_t reserved);
 
 /* Why that is 0. */

@@ -211,7 +211,8 @@ int spool_record_loss(struct spool *spool)
 	};
 	int r;
 
-	if (loss.messages == 0 || spool->full < 0 || spool_in_message(spool) ||
+	if (loss.messages == 0 || spool->full < 0 ||
+	    (spool->writer && writer_in_message(spool->writer)) ||
 	    !spool_has_room_for_event(spool, FORMAT_GAP))
 		return 0;
 	spool->loss = (struct loss){0};

@@ -1,7 +1,9 @@
 /*
- * How much may be received without any chance to pass the cap, by the worst that can be made of it;
- * and without using what is to stay free on the disk. How much is free is asked for again when time
- * has passed, in which others may have used it, or when we have used a good part of it.
+ * How much room there is, below the cap and above what is to stay free on the disk. Two questions:
+ * how much more may be received, as a rule, and whether what was received can be written, exactly,
+ * by whole blocks. What cannot waits in memory, as on a full disk. How much is free is asked for
+ * again when time has passed, in which others may have used it, or when we have used a good part of
+ * it.
  */
 #include "spool/spool_state.h"
 
@@ -12,30 +14,10 @@
 #include <errno.h>
 #include <sys/statvfs.h>
 
-/* What a message, a segment and all else can cost at most, in disk space. An empty message comes in
- * two bytes, and takes a separator and an index entry; a segment has two files that may each end
- * within a block. */
-#define MESSAGE_WIRE_MIN 2
-#define MESSAGE_COST ((uint64_t)FORMAT_ENTRY_SIZE + 1)
-#define SEGMENT_COST ((uint64_t)2 * APPENDER_BLOCK)
+#define SEGMENT_COST ((uint64_t)2 * APPENDER_BLOCK) /* two files that end within a block */
 #define OTHER_COST KIB(64) /* events, blocks that the file system needs to find others */
 #define GAPS_COST KIB(16)  /* of that, for what was dropped alone */
 #define FREE_NS (20 * NS_PER_MS)
-
-/* The most disk space that a received byte can lead to, or one that is made of compressed ones: an
- * empty message is three of the former and its separator. (It may be made when its bytes are gone
- * already, but that is one message, for which there is OTHER_COST.) No message is in two segments,
- * so that there are at most as many segments as messages. */
-static uint64_t cost_per_byte(const struct spool *spool)
-{
-	const struct spool_options *options = &spool->options;
-	uint64_t segments = SEGMENT_COST / options->segment_bytes + 1;
-
-	if (options->segment_messages > 0)
-		segments += SEGMENT_COST / (options->segment_messages * MESSAGE_WIRE_MIN) + 1;
-	return MESSAGE_COST / MESSAGE_WIRE_MIN + 1 +
-	       MIN(segments, SEGMENT_COST / MESSAGE_WIRE_MIN + 1);
-}
 
 /* All that this run has written, or reserved. */
 static uint64_t written(const struct spool *spool)
@@ -77,7 +59,10 @@ static uint64_t free_now(struct spool *spool)
 /* What is held under the cap, or kept free for compressed segments. */
 static uint64_t taken(const struct spool *spool)
 {
-	return spool_held(spool) + spool->other_bytes + spool_pack_reserve(spool);
+	const struct spool_options *options = &spool->options;
+	uint64_t beside = options->beside ? options->beside(options->data) : 0;
+
+	return spool_held(spool) + spool->other_bytes + beside + spool_pack_reserve(spool);
 }
 
 uint64_t spool_spare(const struct spool *spool)
@@ -124,11 +109,29 @@ bool spool_has_room_for_event(const struct spool *spool, enum format_kind kind)
 	return promised <= max;
 }
 
-static size_t room_in(const struct spool *spool, uint64_t bytes)
+/* Whether all that was appended can be written. Events were asked for before they were. */
+static bool fits_below_cap(const struct spool *spool, uint64_t more)
 {
-	uint64_t room = bytes == UINT64_MAX ? bytes : bytes / cost_per_byte(spool);
+	uint64_t kept = writer_is_pending_data(spool->writer) ? OTHER_COST : 0;
 
-	return room < SPOOL_ROOM_MIN ? 0 : (size_t)MIN(room, (uint64_t)SIZE_MAX);
+	return spool->options.disk_max == 0 ||
+	       taken(spool) + more + kept <= spool->options.disk_max;
+}
+
+int spool_fits(struct spool *spool)
+{
+	uint64_t more = writer_promised(spool->writer) - writer_held(spool->writer);
+
+	if (!fits_below_cap(spool, more))
+		return SPOOL_AT_CAP;
+	if (more > 0 && above_min_free(spool, 0) < more)
+		return SPOOL_AT_MIN_FREE;
+	return 0;
+}
+
+static size_t room_in(uint64_t bytes)
+{
+	return bytes < SPOOL_ROOM_MIN ? 0 : (size_t)MIN(bytes, (uint64_t)SIZE_MAX);
 }
 
 /* The error of whoever found no room, the syncer too; 0: nobody. */
@@ -141,7 +144,7 @@ size_t spool_room(struct spool *spool, uint64_t reserved)
 {
 	if (full_error(spool) < 0)
 		return 0;
-	return room_in(spool, MIN(below_cap(spool, reserved), above_min_free(spool, reserved)));
+	return room_in(MIN(below_cap(spool, reserved), above_min_free(spool, reserved)));
 }
 
 enum spool_lack spool_lack(struct spool *spool, uint64_t reserved)
@@ -152,11 +155,11 @@ enum spool_lack spool_lack(struct spool *spool, uint64_t reserved)
 		return SPOOL_LACKS_QUOTA;
 	if (full == -ENOSPC)
 		return SPOOL_LACKS_DISK;
-	if (full < 0 && full != SPOOL_SPLIT)
+	if (full == -EMFILE || full == -ENFILE)
 		return SPOOL_LACKS_DESCRIPTORS;
-	if (room_in(spool, below_cap(spool, reserved)) == 0)
+	if (full == SPOOL_AT_CAP || room_in(below_cap(spool, reserved)) == 0)
 		return SPOOL_LACKS_CAP;
-	if (room_in(spool, above_min_free(spool, reserved)) == 0)
+	if (full == SPOOL_AT_MIN_FREE || room_in(above_min_free(spool, reserved)) == 0)
 		return SPOOL_LACKS_FREE;
 	return SPOOL_LACKS_NOTHING;
 }

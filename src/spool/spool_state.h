@@ -14,8 +14,11 @@
 
 #include <errno.h>
 
-#define SPOOL_SPLIT (-EAGAIN)	 /* what waits does so since spool_split(), not for want of room */
-#define SPOOL_SEGMENTS_PER_CAP 4 /* so that one can be written while others are processed */
+/* Why something waits in memory, where it is no call that has found no room: */
+#define SPOOL_SPLIT (-EAGAIN)	   /* it was taken out again by spool_split(), */
+#define SPOOL_AT_CAP (-EFBIG)	   /* or is more than disk_max leaves, */
+#define SPOOL_AT_MIN_FREE (-ENOSR) /* or than what is to stay free */
+#define SPOOL_SEGMENTS_PER_CAP 4   /* so that one can be written while others are processed */
 
 struct spool_packing {
 	struct packer *packer;	      /* NULL: nothing is, or was, compressed */
@@ -34,7 +37,7 @@ struct spool {
 	uint64_t open_since_ns;
 	bool noted;  /* the next number stands in the lock, for which there is room */
 	bool unmade; /* files of the next segment may be there, which are to be deleted */
-	int full;    /* −errno of the write that found no room; 0: there is */
+	int full; /* −errno of the write that found no room, or one of the above; 0: there is */
 	struct waiting waiting;	      /* behind what waits in the writer */
 	uint64_t next_seq;	      /* of the next segment */
 	struct segment *first, **end; /* sealed, not taken */
@@ -81,6 +84,9 @@ static inline void spool_enqueue(struct spool *spool, struct segment *segment)
 
 /* Whether an event can be added without passing the cap. The last of the room is for gaps. */
 bool spool_has_room_for_event(const struct spool *spool, enum format_kind kind);
+
+/* Whether all that was appended can be written: 0, SPOOL_AT_CAP or SPOOL_AT_MIN_FREE. */
+int spool_fits(struct spool *spool);
 
 /* How much may be reserved ahead of what is written. */
 uint64_t spool_spare(const struct spool *spool);

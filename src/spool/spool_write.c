@@ -108,8 +108,12 @@ static int commit(struct spool *spool)
 
 	if (!spool->writer || spool->full < 0)
 		return 0;
-	r = note_full(spool, writer_commit(spool->writer, spool_spare(spool)));
+	spool->full = spool_fits(spool);
 	if (spool->full < 0)
+		r = writer_defer(spool->writer);
+	else
+		r = note_full(spool, writer_commit(spool->writer, spool_spare(spool)));
+	if (r >= 0 && spool->full < 0)
 		r = writer_hand_over(spool->writer, &spool->waiting);
 	spool_note_peak(spool);
 	if (r >= 0 && spool->durable)
@@ -199,6 +203,8 @@ static int add_event(struct spool *spool, const struct format_entry *event)
 {
 	int r = spool->full < 0 ? 0 : open_segment(spool);
 
+	if (r >= 0 && spool->full == 0 && !writer_has_room(spool->writer))
+		r = commit(spool);
 	if (r < 0 || spool->full < 0)
 		return r;
 	r = note_full(spool, writer_add_event(spool->writer, event));
@@ -284,11 +290,16 @@ static int replay(struct spool *spool)
 	return r;
 }
 
+/* What is too much to be written at once is written as far as there is room. */
 int spool_commit(struct spool *spool)
 {
 	int r = commit(spool);
 
-	return r < 0 || !spool->waiting.first ? r : replay(spool);
+	if (r < 0 || !spool->waiting.first)
+		return r;
+	if (spool->full == SPOOL_AT_CAP || spool->full == SPOOL_AT_MIN_FREE)
+		spool->full = 0;
+	return replay(spool);
 }
 
 bool spool_is_full(const struct spool *spool)
@@ -301,6 +312,14 @@ int spool_full_error(const struct spool *spool)
 	return spool->full;
 }
 
+/* What was dropped to make room for what waits is older: its gap stands in front of that. */
+static int record_older_loss(struct spool *spool)
+{
+	bool between = !spool->writer || !writer_is_pending(spool->writer);
+
+	return between && spool->options.may_drop ? spool_record_loss(spool) : 0;
+}
+
 int spool_retry(struct spool *spool)
 {
 	int r;
@@ -310,7 +329,9 @@ int spool_retry(struct spool *spool)
 	if (spool->full == 0)
 		return 0;
 	spool->full = 0;
-	r = commit(spool);
+	r = record_older_loss(spool);
+	if (r >= 0)
+		r = commit(spool);
 	if (r >= 0 && spool->full == 0 && spool->writer && writer_is_full(spool->writer))
 		r = spool_seal(spool);
 	return r < 0 ? r : replay(spool);

@@ -191,8 +191,7 @@ static void append_piece(struct writer *writer, const struct message_batch *batc
 	format_write_entry(writer->entries[writer->entry_count++], &writer->message, piece->crc);
 }
 
-/* Whether another piece, or an event, can be added before a commit. */
-static inline bool has_room(const struct writer *writer)
+bool writer_has_room(const struct writer *writer)
 {
 	return writer->entry_count < WRITER_ENTRIES_MAX &&
 	       !runs_are_full(&writer->runs, RUNS_PER_PIECE);
@@ -200,7 +199,7 @@ static inline bool has_room(const struct writer *writer)
 
 void writer_append(struct writer *writer, const struct message_batch *batch, size_t *at)
 {
-	while (*at < batch->count && has_room(writer) && !writer_is_full(writer)) {
+	while (*at < batch->count && writer_has_room(writer) && !writer_is_full(writer)) {
 		size_t done = append_row(writer, batch, *at);
 
 		if (done == 0)
@@ -212,7 +211,7 @@ void writer_append(struct writer *writer, const struct message_batch *batch, siz
 int writer_add_event(struct writer *writer, const struct format_entry *event)
 {
 	struct format_entry entry = *event;
-	int r = has_room(writer) ? 0 : writer_commit(writer, 0);
+	int r = writer_has_room(writer) ? 0 : writer_commit(writer, 0);
 
 	if (r < 0)
 		return r;
@@ -285,6 +284,11 @@ int writer_commit(struct writer *writer, uint64_t spare)
 bool writer_is_pending(const struct writer *writer)
 {
 	return writer->runs.size > 0 || writer->entry_count > 0;
+}
+
+bool writer_is_pending_data(const struct writer *writer)
+{
+	return writer->runs.size > 0;
 }
 
 bool writer_pending_entry(const struct writer *writer, size_t at, struct format_entry *ret_entry)

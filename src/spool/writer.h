@@ -48,8 +48,16 @@ int writer_add_event(struct writer *writer, const struct format_entry *event);
  * sealed, and nothing more may be appended. */
 int writer_commit(struct writer *writer, uint64_t spare);
 
+/* The same without trying: what was appended waits in memory of the writer's own. Errors: −ENOMEM.
+ */
+int writer_defer(struct writer *writer);
+
+/* Whether another piece, or an event, can be appended before a commit. */
+bool writer_has_room(const struct writer *writer);
+
 /* Whether anything is appended and not committed. */
 bool writer_is_pending(const struct writer *writer);
+bool writer_is_pending_data(const struct writer *writer); /* of messages */
 
 /* The entry number `at` of those that are. False: there are no more. */
 bool writer_pending_entry(const struct writer *writer, size_t at, struct format_entry *ret_entry);

@@ -51,7 +51,7 @@ static int gather(struct writer *writer, uint64_t offset)
 }
 
 /* What stands in our own memory already stays there. */
-static int keep_runs(struct writer *writer)
+int writer_defer(struct writer *writer)
 {
 	const struct runs *runs = &writer->runs;
 
@@ -65,7 +65,7 @@ int writer_hold(struct writer *writer)
 {
 	int r = writer_take_back(writer);
 
-	return r < 0 && !io_is_full(r) ? r : keep_runs(writer);
+	return r < 0 && !io_is_full(r) ? r : writer_defer(writer);
 }
 
 /* A piece of a message that waits at `data`, which may be all of it. */

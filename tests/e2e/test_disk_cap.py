@@ -178,7 +178,7 @@ def test_a_cap_too_small_for_anything(weir, serve, place, cap):
     server.join()
 
 
-def capture_two_parts(weir, place, serve, size):
+def capture_two_parts(weir, place, serve, size, cap=CAP, rest=("--keep",)):
     """Two servers have each a message half sent at the same time, which has to be kept aside."""
     barrier = threading.Barrier(2)
 
@@ -192,7 +192,7 @@ def capture_two_parts(weir, place, serve, size):
             connection.finish()
 
     server = serve(script)
-    return server, *capture_watched(weir, place, server.url, CAP, server.url, "--keep")
+    return server, *capture_watched(weir, place, server.url, cap, server.url, *rest)
 
 
 def test_messages_kept_aside_count(weir, serve, place):
@@ -200,6 +200,30 @@ def test_messages_kept_aside_count(weir, serve, place):
     result.expect(0)
     assert most <= CAP
     assert payloads_of(place.root / "spool") == [b"x" * MEBIBYTE] * 2
+    server.join()
+
+
+def test_messages_kept_aside_take_their_space_once(weir, serve, place):
+    """On its way into the spool, a message gives back what it takes beside it."""
+    total = place.root / "total"
+    server, result, most = capture_two_parts(weir, place, serve, 7 * MEBIBYTE, 4 * CAP,
+                                             ["--", "sh", "-c", f"cat {{}} >>{total}"])
+    result.expect(0)
+    assert most <= 4 * CAP
+    assert total.read_bytes() == (b"x" * 7 * MEBIBYTE + b"\n") * 2
+    server.join()
+
+
+def test_a_message_that_fits_alone(weir, serve, place):
+    """It begins in a segment that has to go before there is room for all of it."""
+    total = place.root / "total"
+    large = b"y" * (13 * MEBIBYTE)
+    server = serve(sending(texts(BLOCK) * 4 + texts([large]) + texts(BLOCK)))
+    result, most = capture_watched(weir, place, server.url, 4 * CAP, "--", "sh", "-c",
+                                   f"cat {{}} >>{total}")
+    result.expect(0)
+    assert most <= 4 * CAP
+    assert total.read_bytes() == b"".join(m + b"\n" for m in [*BLOCK * 4, large, *BLOCK])
     server.join()
 
 

@@ -1,5 +1,5 @@
-/* The cap on disk space: whatever comes, as long as no more is received than spool_room() says, the
- * files never take more, by stat(2) and not by the spool's own count.
+/* The cap on disk space: whatever comes, the files never take more, by stat(2) and not by the
+ * spool's own count; and nearly all of it is used before anything has to wait.
  * --wrap: none. */
 #include "test_spool_support.h"
 
@@ -20,6 +20,7 @@ struct load {
 	uint64_t segment_bytes;
 	uint64_t segment_messages;
 	size_t rounds;
+	uint64_t unused; /* of the cap, at most, when there is no room */
 };
 
 static void receive(struct spool *spool, struct source *source, uint8_t *memory, size_t room)
@@ -29,7 +30,7 @@ static void receive(struct spool *spool, struct source *source, uint8_t *memory,
 	bool more = true;
 
 	source->free = memory;
-	while (more) {
+	while (more && !spool_is_full(spool)) {
 		batch.count = 0;
 		batch.time_ns = MESSAGE_TIME_NS(source->number);
 		while (more && batch.count < MESSAGE_BATCH_MAX) {
@@ -52,7 +53,7 @@ static void assert_below_cap(struct spool *spool, const char *after)
 }
 
 /* At the cap: what is there can be sealed, and that takes nothing. */
-static void make_room(struct spool *spool)
+static void make_room(struct spool *spool, uint64_t unused)
 {
 	uint64_t before = space_on_disk(spool_dir_fd(spool));
 	struct segment *segment;
@@ -61,10 +62,13 @@ static void make_room(struct spool *spool)
 		assert_int_equal(spool_seal(spool), 0);
 		assert_true(space_on_disk(spool_dir_fd(spool)) <= before);
 	}
+	assert_true(before >= DISK_MAX - unused);
 	segment = spool_take(spool);
 	assert_non_null(segment);
 	assert_int_equal(spool_ack(spool, segment), 0);
 	assert_true(space_on_disk(spool_dir_fd(spool)) < before);
+	assert_below_cap(spool, "acknowledging");
+	assert_int_equal(spool_retry(spool), 0);
 }
 
 static void run(const struct load *load)
@@ -85,7 +89,7 @@ static void run(const struct load *load)
 
 		if (room == 0) {
 			full++;
-			make_room(spool);
+			make_room(spool, load->unused);
 		} else {
 			receive(spool, &source, memory, room);
 		}
@@ -97,25 +101,35 @@ static void run(const struct load *load)
 static void test_empty_messages(void **state)
 {
 	(void)state;
-	run(&(struct load){.size_of = no_sizes, .segment_bytes = MIB(64), .rounds = 200});
+	run(&(struct load){
+		.size_of = no_sizes, .segment_bytes = MIB(64), .rounds = 200, .unused = KIB(160)});
 }
 
 static void test_small_messages(void **state)
 {
 	(void)state;
-	run(&(struct load){.size_of = small_sizes, .segment_bytes = MIB(64), .rounds = 600});
+	run(&(struct load){.size_of = small_sizes,
+			   .segment_bytes = MIB(64),
+			   .rounds = 600,
+			   .unused = KIB(160)});
 }
 
 static void test_mixed_messages(void **state)
 {
 	(void)state;
-	run(&(struct load){.size_of = mixed_sizes, .segment_bytes = MIB(64), .rounds = 300});
+	run(&(struct load){.size_of = mixed_sizes,
+			   .segment_bytes = MIB(64),
+			   .rounds = 300,
+			   .unused = KIB(160)});
 }
 
 static void test_large_messages(void **state)
 {
 	(void)state;
-	run(&(struct load){.size_of = large_sizes, .segment_bytes = KIB(100), .rounds = 1500});
+	run(&(struct load){.size_of = large_sizes,
+			   .segment_bytes = KIB(100),
+			   .rounds = 1500,
+			   .unused = KIB(400)});
 }
 
 /* Every segment costs a header too. */
@@ -125,13 +139,15 @@ static void test_segments_of_one_message(void **state)
 	run(&(struct load){.size_of = no_sizes,
 			   .segment_bytes = MIB(64),
 			   .segment_messages = 1,
-			   .rounds = 200});
+			   .rounds = 200,
+			   .unused = KIB(160)});
 }
 
 static void test_segments_of_one_byte(void **state)
 {
 	(void)state;
-	run(&(struct load){.size_of = no_sizes, .segment_bytes = 1, .rounds = 200});
+	run(&(struct load){
+		.size_of = no_sizes, .segment_bytes = 1, .rounds = 200, .unused = KIB(160)});
 }
 
 static void test_without_a_cap_there_is_always_room(void **state)

@@ -84,7 +84,7 @@ static void append_segment(struct spool *spool, uint64_t *number)
 {
 	uint64_t sealed = spool_counters(spool).sealed;
 
-	while (spool_counters(spool).sealed == sealed)
+	while (spool_counters(spool).sealed == sealed && !spool_is_full(spool))
 		append(spool, (*number)++);
 }
 
