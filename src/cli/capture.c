@@ -225,7 +225,7 @@ static void report(struct run *run, enum weir_outcome outcome)
 		say_error("%s", weir_capture_message(run->capture));
 	if (run->options.status == CAPTURE_STATUS_JSON)
 		return report_json(run, &stats, &names);
-	if (outcome == WEIR_NOT_CONNECTED && stats.acked + stats.kept == 0)
+	if (outcome == WEIR_NOT_CONNECTED && stats.messages + stats.acked + stats.kept == 0)
 		run->options.status = CAPTURE_STATUS_NONE; /* nothing to sum up */
 	if (run->options.status != CAPTURE_STATUS_NONE && stats.elapsed_ns > 0)
 		status_summary(stderr, &stats);

@@ -34,10 +34,11 @@ static void draw(const struct live *live, const struct weir_capture *capture,
 
 	tempfile_disk_usage(weir_capture_spool(capture), &disk);
 	status_line(line, terminal_columns(), stats, &live->mark, live->sources, disk.free);
-	if (live->runs)
-		say_row(line);
-	else
-		say_live(line);
+	if (!live->runs)
+		return say_live(line);
+	if (stats->end == WEIR_END_STOP && !live->ends)
+		say_row(""); /* the terminal shows the ^C */
+	say_row(line);
 }
 
 void live_tick(struct live *live, const struct weir_capture *capture,

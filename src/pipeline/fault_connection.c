@@ -40,11 +40,24 @@ static const struct {
 	[TRANSPORT_OTHER] = {"libcurl cannot do it", ""},
 };
 
+static bool is_tls(const char *url)
+{
+	return strncmp(url, "wss:", 4) == 0;
+}
+
+/* A server that does not expect TLS often just hangs up on who speaks it. */
+static const char *dial_advice(const char *url, enum transport_error error)
+{
+	if (error == TRANSPORT_BROKEN && is_tls(url))
+		return "; perhaps it does not speak TLS there (ws://)";
+	return dial_words[error].advice;
+}
+
 static void set_dial(struct fault *fault, const char *url, const struct client_end *end)
 {
 	fault_set(fault, WEIR_NOT_CONNECTED, "cannot connect to %s: %s (%s)%s", url,
 		  dial_words[end->transport_error].what, end->detail,
-		  dial_words[end->transport_error].advice);
+		  dial_advice(url, end->transport_error));
 }
 
 /* Why a stream ended, in plain words where the system's would mislead. */
@@ -162,12 +175,10 @@ static void set_closed(struct fault *fault, const char *url, const struct client
  * often just hangs up on who does not speak it. */
 static void set_hangup(struct fault *fault, const char *url, const struct client_end *end)
 {
-	bool tls = strncmp(url, "wss:", 4) == 0;
-
 	fault_set(fault, WEIR_NOT_CONNECTED,
 		  "no WebSocket at %s: the server hung up during the handshake%s%s%s", url,
 		  end->error < 0 ? ": " : "", end->error < 0 ? stream_error(end->error) : "",
-		  !tls ? "; perhaps it speaks TLS there (wss://)"
+		  !is_tls(url) ? "; perhaps it speaks TLS there (wss://)"
 		  : end->error != -EKEYREJECTED
 			  ? "; perhaps it wants a certificate of ours (--cert)"
 			  : "");

@@ -134,6 +134,14 @@ def test_one_that_nobody_listens_for(weir, serve):
     process.wait().expect(3, "nobody answers")
 
 
+def test_what_one_brought_is_summed_up(weir, serve, place):
+    """Also where the exit code is that of another one, which nobody listens for."""
+    server = serve(sending(texts([b"x"] * 7)))
+    spool = place.root / "spool"
+    result = weir.run("capture", server.url, f"ws://127.0.0.1:{free_port()}/", "--keep", "--spool", spool).expect(3)
+    assert "captured   7 messages" in result.err and str(spool) in result.err
+
+
 def test_one_that_comes_back(weir, serve):
     back = threading.Event()
 

@@ -185,7 +185,7 @@ def test_what_command_says_stands_by_itself(weir, serve, place):
     go.touch()
     process.wait().expect(0)
     terminal.end()
-    begun, ending, done = terminal.rows()[:3]
+    begun, _, ending, done = terminal.rows()[:4]
     assert (begun, done) == ("begun", "done") and "  ending " in ending, terminal.rows()
 
 

@@ -30,6 +30,11 @@ def refused(weir, server, *options, words, env=None):
     return result.expect(3, *words)
 
 
+def test_a_server_without_tls_that_hangs_up(weir, serve):
+    server = serve(lambda connection: connection.socket.recv(1))
+    weir.capture(server.url.replace("ws:", "wss:")).expect(3, "(ws://)")
+
+
 def test_a_certificate_of_an_authority_that_is_trusted(weir, serve, authority):
     server = serve(sending(texts([b"one", b"two"])), tls=authority.context())
     result, spool = weir.captured(server.url, "--cacert", authority.path, "--status", "json")
