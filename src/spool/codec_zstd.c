@@ -8,6 +8,9 @@
 #include <string.h>
 #include <zstd.h>
 
+#define MAGIC_SIZE 4
+#define WINDOW_LOG_MAX 23 /* as much as a frame may hold: a damaged one may ask for any memory */
+
 struct codec {
 	int level;
 	ZSTD_CCtx *packing; /* each made when it is needed */
@@ -66,17 +69,38 @@ ssize_t codec_compress(struct codec *codec, void *to, size_t room, const void *f
 	return ZSTD_isError(n) ? -ENOMEM : (ssize_t)n;
 }
 
+bool codec_is_magic(const uint8_t *from)
+{
+	uint32_t value;
+
+	memcpy(&value, from, sizeof(value));
+	return le32toh(value) == ZSTD_MAGICNUMBER;
+}
+
+/* Not one of an old format of zstd's, which libzstd may know too. */
+static bool is_frame(const void *from, size_t size)
+{
+	return size >= MAGIC_SIZE && codec_is_magic(from);
+}
+
 static bool prepare_to_unpack(struct codec *codec)
 {
+	if (codec->unpacking)
+		return true;
+	codec->unpacking = ZSTD_createDCtx();
 	if (!codec->unpacking)
-		codec->unpacking = ZSTD_createDCtx();
-	return codec->unpacking;
+		return false;
+	ZSTD_DCtx_setParameter(codec->unpacking, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+	return true;
 }
 
 int codec_decompress(struct codec *codec, void *to, size_t size, const void *from, size_t from_size)
 {
 	size_t n;
 
+	if (!is_frame(from, from_size) ||
+	    ZSTD_findFrameCompressedSize(from, from_size) != from_size)
+		return -EBADMSG;
 	if (!prepare_to_unpack(codec))
 		return -ENOMEM;
 	n = ZSTD_decompressDCtx(codec->unpacking, to, size, from, from_size);
@@ -92,6 +116,8 @@ ssize_t codec_salvage(struct codec *codec, void *to, size_t size, const void *fr
 	ZSTD_inBuffer in = {.src = from};
 	size_t wanted, before;
 
+	if (!is_frame(from, from_size))
+		return 0;
 	if (!prepare_to_unpack(codec))
 		return -ENOMEM;
 	wanted = ZSTD_initDStream(codec->unpacking);
@@ -104,19 +130,10 @@ ssize_t codec_salvage(struct codec *codec, void *to, size_t size, const void *fr
 	return (ssize_t)out.pos;
 }
 
-bool codec_is_magic(const uint8_t *from)
-{
-	uint32_t value;
-
-	memcpy(&value, from, sizeof(value));
-	return le32toh(value) == ZSTD_MAGICNUMBER;
-}
-
 ssize_t codec_plain_size(const void *from, size_t size)
 {
-	unsigned long long n = size >= 4 && codec_is_magic(from)
-				       ? ZSTD_getFrameContentSize(from, size)
-				       : ZSTD_CONTENTSIZE_ERROR;
+	unsigned long long n = is_frame(from, size) ? ZSTD_getFrameContentSize(from, size)
+						    : ZSTD_CONTENTSIZE_ERROR;
 
 	return n <= SSIZE_MAX ? (ssize_t)n : -EBADMSG;
 }
