@@ -45,6 +45,8 @@ static int split_address(struct feed_run *run)
 		colon[-1] = '\0';
 		run->server.host++;
 	}
+	if (strcmp(run->server.host, "localhost") == 0)
+		run->server.host = "127.0.0.1"; /* whatever the resolver has for it */
 	return 0;
 }
 

@@ -189,10 +189,11 @@ def test_a_port_that_is_taken(weir):
     assert result.code not in (0, 2) and address in result.complaint, result
 
 
-def test_an_address_of_choice(weir):
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_an_address_of_choice(weir, host):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    process, url = started_feed(weir, "--listen", f"127.0.0.1:{port}")
+    process, url = started_feed(weir, "--listen", f"{host}:{port}")
     assert url == f"ws://127.0.0.1:{port}/"
     process.signal()
     process.wait().expect(0)
