@@ -241,7 +241,7 @@ static void note_batch(struct cursor *cursor, const struct record *records, size
 {
 	cursor->skipped = cursor->skipping;
 	cursor->skipping = 0;
-	cursor->seq = records[count - 1].seq + 1;
+	cursor->seq = cursor->end = records[count - 1].seq + 1;
 	cursor->continuing = true;
 }
 
@@ -294,7 +294,7 @@ void cursor_seek(struct cursor *cursor, uint64_t seq)
 	close_segment(cursor);
 	cursor->has_passed = cursor->continuing = false;
 	cursor->skipped = cursor->skipping = 0;
-	cursor->seq = seq;
+	cursor->seq = cursor->end = seq;
 	cursor_place(cursor);
 }
 

@@ -180,14 +180,15 @@ int cursor_open_listed(struct cursor *cursor)
 	cursor->has_passed = true;
 	cursor->at++;
 	cursor->gone = false;
-	if (r >= 0 && cursor->continuing && entry->first_seq < cursor->seq)
+	if (r >= 0 && cursor->continuing && entry->first_seq < cursor->end)
 		r = -EEXIST;
 	if (r < 0)
 		return r;
-	if (entry->first_seq > cursor->seq) {
-		cursor->skipping += cursor->continuing ? entry->first_seq - cursor->seq : 0;
+	if (entry->first_seq > cursor->seq && cursor->continuing)
+		cursor->skipping += entry->first_seq - cursor->seq;
+	/* Numbers of damaged records may be those of others now, when a start has cut them off. */
+	if (entry->first_seq > cursor->seq || cursor->continuing)
 		cursor->seq = entry->first_seq;
-	}
 	r = reader_seek(cursor->reader, cursor->seq);
 	return r < 0 ? r : 1;
 }

@@ -13,6 +13,7 @@ struct cursor {
 	uint64_t passed; /* the last segment that was opened; nothing up to it is opened again */
 	bool has_passed;
 	uint64_t seq;		    /* of the next record */
+	uint64_t end;		    /* behind the last one that was returned */
 	bool continuing;	    /* there was one before it */
 	uint64_t skipped, skipping; /* before the last batch, and before the next one */
 	struct reader *reader;	    /* NULL: between two segments */

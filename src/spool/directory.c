@@ -115,7 +115,7 @@ static int take_note(struct spool_directory *directory)
 	directory->same_boot = owner_is_of_this_boot(directory->lock_fd);
 	/* Only for others: without space for it, the spool is ours all the same. */
 	if (note_write(directory->lock_fd, note.next_seq) >= 0)
-		owner_note(directory->lock_fd, NOTE_SIZE);
+		owner_note(directory->lock_fd, NOTE_SIZE, directory->same_boot);
 	return 0;
 }
 
@@ -208,6 +208,13 @@ int directory_remove(struct spool_directory *directory)
 	    errno != ENOENT)
 		return -errno;
 	return rmdir(directory->path) < 0 ? -errno : 0;
+}
+
+void directory_note_settled(struct spool_directory *directory)
+{
+	if (!directory->same_boot)
+		owner_note(directory->lock_fd, NOTE_SIZE, true);
+	directory->same_boot = true;
 }
 
 int directory_note_seq(const struct spool_directory *directory, uint64_t next_seq)

@@ -47,6 +47,10 @@ int directory_remove(struct spool_directory *directory);
 /* The sequence number that comes next is noted in the lock file. Errors: those of pwrite(2). */
 int directory_note_seq(const struct spool_directory *directory, uint64_t next_seq);
 
+/* What was found is in order now. Only for the next start: without space for it, nothing is lost.
+ */
+void directory_note_settled(struct spool_directory *directory);
+
 /* Sets the number of records and the disk space of a sealed segment by the sizes of its files. */
 int directory_measure(const struct spool_directory *directory, struct segment *segment);
 

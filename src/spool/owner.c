@@ -79,13 +79,14 @@ static void read_boot(char to[BOOT_SIZE + 1])
 	to[n == BOOT_SIZE ? BOOT_SIZE : 0] = '\0';
 }
 
-int owner_note(int lock_fd, uint64_t at)
+int owner_note(int lock_fd, uint64_t at, bool settled)
 {
-	char host[OWNER_HOST_SIZE] = "", boot[BOOT_SIZE + 1], text[TEXT_SIZE];
+	char host[OWNER_HOST_SIZE] = "", boot[BOOT_SIZE + 1] = "", text[TEXT_SIZE];
 	int size, r;
 
 	gethostname(host, sizeof(host) - 1);
-	read_boot(boot);
+	if (settled)
+		read_boot(boot);
 	size = snprintf(text, sizeof(text), "owner %d %" PRIu64 " %s %s\n", (int)getpid(),
 			clock_realtime_ns() / NS_PER_S, *host ? host : "?", boot);
 	r = io_pwrite_all(lock_fd, text, (size_t)size, (off_t)at);

@@ -19,12 +19,13 @@ struct owner {
  * is known. */
 int owner_probe(int dir_fd, struct owner *ret_owner);
 
-/* Writes into the lock file, whose lock is ours, who we are, behind the first `at` bytes. Errors:
- * those of pwrite(2) and ftruncate(2). */
-int owner_note(int lock_fd, uint64_t at);
+/* Writes into the lock file, whose lock is ours, who we are, behind the first `at` bytes.
+ * `settled`: what an earlier owner has left is in order. Errors: those of pwrite(2) and
+ * ftruncate(2). */
+int owner_note(int lock_fd, uint64_t at, bool settled);
 
 /* Whether the machine runs since then: what the owner who is noted there has written is there, also
- * what was not synced. False: it may be not. */
+ * what was not synced, and what was there before him was in order. False: it may be not. */
 bool owner_is_of_this_boot(int lock_fd);
 
 #endif

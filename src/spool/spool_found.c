@@ -165,6 +165,8 @@ int spool_take_over(struct spool *spool)
 	 * killed, before another one is sealed. */
 	if (r >= 0 && spool->next_seq > noted)
 		r = directory_note_seq(&spool->directory, spool->next_seq);
+	if (r >= 0)
+		directory_note_settled(&spool->directory);
 	if (io_is_full(r)) /* a full disk does not stop a start */
 		r = 0;
 	spool_note_peak(spool);

@@ -349,6 +349,26 @@ static void test_the_torn_end_of_an_open_segment_is_waited_for(void **state)
 	assert_int_equal(cursor_next_batch(cursor, &record, 1), 0);
 }
 
+/* A start cuts off what is lost at the end, and its numbers are given again. */
+static void test_numbers_of_lost_records_come_again(void **state)
+{
+	CURSOR *cursor = NULL;
+	struct record record;
+
+	(void)state;
+	put_segment(0, 10, false, rising);
+	damage(0, FORMAT_DATA_SUFFIX, 16);
+	damage(0, FORMAT_DATA_SUFFIX, 18);
+	assert_int_equal(cursor_open(dir_fd, true, &cursor), 0);
+	for (int n = 0; n < 10; n++)
+		assert_int_equal(cursor_next_batch(cursor, &record, 1), n < 8 ? 1 : -EBADMSG);
+	assert_int_equal(cursor_next_batch(cursor, &record, 1), 0);
+	put_segment(0, 8, false, rising);
+	seal(0);
+	put_segment(8, 10, true, rising);
+	expect(cursor, 8, 18);
+}
+
 /* Nobody takes back what stands before a record that is whole. */
 static void test_damage_in_an_open_segment_is_not_waited_for(void **state)
 {
@@ -552,6 +572,7 @@ int main(void)
 		TEST(test_a_complete_segment_is_not_waited_for),
 		TEST(test_damage_is_told_and_passed),
 		TEST(test_the_torn_end_of_an_open_segment_is_waited_for),
+		TEST(test_numbers_of_lost_records_come_again),
 		TEST(test_damage_in_an_open_segment_is_not_waited_for),
 		TEST(test_seeking_numbers),
 		TEST(test_seeking_times),

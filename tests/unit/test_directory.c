@@ -318,6 +318,21 @@ static void test_a_note_that_is_none(void **state)
 	}
 }
 
+/* A start that dies before all is in order leaves it to the next one to find out. */
+static void test_who_was_there_before(void **state)
+{
+	(void)state;
+	for (int start = 0; start < 5; start++) {
+		DIRECTORY directory;
+
+		directory_init(&directory);
+		assert_int_equal(directory_open(&directory, scratch), 0);
+		assert_int_equal(directory.same_boot, start > 2);
+		if (start == 2)
+			directory_note_settled(&directory);
+	}
+}
+
 static void test_a_segment_is_measured(void **state)
 {
 	static const size_t index_sizes[][2] = {{0, 0},	 {63, 0},  {64, 0},  {95, 0},
@@ -492,6 +507,7 @@ int main(void)
 		TEST_IN_SCRATCH(test_one_of_our_own),
 		TEST_IN_SCRATCH(test_the_next_number_is_noted),
 		TEST_IN_SCRATCH(test_a_note_that_is_none),
+		TEST_IN_SCRATCH(test_who_was_there_before),
 		TEST_IN_SCRATCH(test_a_segment_is_measured),
 		TEST_IN_SCRATCH(test_a_listing),
 		TEST_IN_SCRATCH(test_a_listing_of_many),
