@@ -36,20 +36,29 @@ struct dial_socket {
 /* libcurl leaves descriptors of its own open in programs that are started: those by which it wakes
  * itself up (older versions), and by which it hears of a name that is looked up. */
 struct descriptors {
-	bool open[LOW_DESCRIPTORS];
+	bool inherited[LOW_DESCRIPTORS];
 };
+
+/* Those that are for us alone do not count: what looks names up has such in threads of its own, so
+ * that its numbers may be libcurl's a moment later. */
+static bool is_inherited(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	return flags >= 0 && !(flags & FD_CLOEXEC);
+}
 
 static void note_descriptors(struct descriptors *before)
 {
 	for (int fd = 0; fd < LOW_DESCRIPTORS; fd++)
-		before->open[fd] = fcntl(fd, F_GETFD) >= 0;
+		before->inherited[fd] = is_inherited(fd);
 }
 
 /* Those that are new are for us alone. */
 static void keep_descriptors(const struct descriptors *before)
 {
 	for (int fd = 0; fd < LOW_DESCRIPTORS; fd++)
-		if (!before->open[fd])
+		if (!before->inherited[fd] && is_inherited(fd))
 			fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 

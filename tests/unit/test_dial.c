@@ -1,15 +1,40 @@
-/* A connection that is given up while it is being made, with libcurl as it is installed.
- * --wrap: none. */
+/* Connections that are given up while they are being made, with libcurl as it is installed.
+ * --wrap: fcntl64. */
 #include "test_support.h"
 
 #include "base/loop.h"
 #include "websocket/dial.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+static int others[4];
+static bool are_open;
+
+int __real_fcntl64(int fd, int command, ...);
+int __wrap_fcntl64(int fd, int command, ...);
+
+/* The last one that is looked at is open nowhere. */
+int __wrap_fcntl64(int fd, int command, ...)
+{
+	va_list arguments;
+	long argument;
+
+	va_start(arguments, command);
+	argument = va_arg(arguments, long);
+	va_end(arguments);
+	if (are_open && fd > 100) {
+		for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+			close(others[i]);
+		are_open = false;
+	}
+	return __real_fcntl64(fd, command, argument);
+}
 
 /* A port of 127.0.0.1 at which connections are made, and taken by nobody. */
 static int listen_somewhere(int *ret_port)
@@ -34,13 +59,13 @@ static int on_ended(void *data, CURLcode code)
 	return 0;
 }
 
-static struct dial *dial(struct loop *loop, CURL *easy, int port)
+static struct dial *dial(struct loop *loop, CURL *easy, const char *host, int port)
 {
 	char url[64];
 	struct dial *dial = NULL;
 
 	assert_non_null(easy);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d/", port);
+	snprintf(url, sizeof(url), "http://%s:%d/", host, port);
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
@@ -81,7 +106,7 @@ static void test_what_was_given_up_is_never_called(void **state)
 	(void)state;
 	listener = listen_somewhere(&port);
 	assert_int_equal(loop_new(&loop), 0);
-	one = dial(loop, easy, port);
+	one = dial(loop, easy, "127.0.0.1", port);
 	assert_int_equal(loop_step(loop, 0), 0); /* it begins to connect */
 	pid = hold_descriptors(&end);
 	dial_free(one, easy);
@@ -92,10 +117,42 @@ static void test_what_was_given_up_is_never_called(void **state)
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* How many descriptors a program would get that is started now. */
+static int count_inherited(void)
+{
+	int count = 0;
+
+	for (int fd = 0; fd < 100; fd++)
+		count += fcntl(fd, F_GETFD) == 0;
+	return count;
+}
+
+/* What looks names up has descriptors of its own, and gives them back at any moment. Here it is
+ * that between two looks at all of them: what was somebody's for himself is libcurl's then. */
+static void test_what_libcurl_opens_is_for_us_alone(void **state)
+{
+	CLEANUP(loop_free) struct loop *loop = NULL;
+	CURL *easy = curl_easy_init();
+	int inherited = count_inherited();
+	struct dial *one;
+
+	(void)state;
+	assert_int_equal(loop_new(&loop), 0);
+	one = dial(loop, easy, "no-such-name.invalid", 1);
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		others[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	are_open = true;
+	assert_int_equal(loop_step(loop, 0), 0); /* it begins to look the name up */
+	assert_false(are_open);
+	assert_int_equal(count_inherited(), inherited);
+	dial_free(one, easy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_was_given_up_is_never_called),
+		cmocka_unit_test(test_what_libcurl_opens_is_for_us_alone),
 	};
 
 	return cmocka_run_group_tests_name("dial", tests, NULL, NULL);
