@@ -240,16 +240,19 @@ static void test_a_file_with_a_second_name_stays(void **state)
 	assert_reaps(1, 0, 0);
 }
 
+static int until_closed[2];
+
 static int make_and_fork(void)
 {
 	static struct things things;
+	char end;
 
 	if (make(&things) != 0)
 		return 1;
-	if (fork() == 0) {
+	if (fork() == 0) { /* it holds what its parent made */
 		prctl(PR_SET_PDEATHSIG, 0);
-		sleep(1); /* it holds what its parent made */
-		_exit(0);
+		close(until_closed[1]);
+		_exit((int)read(until_closed[0], &end, 1));
 	}
 	return 0;
 }
@@ -258,9 +261,12 @@ static void test_a_child_that_holds_it_is_an_owner(void **state)
 {
 	(void)state;
 	NEEDS_MARKS;
+	assert_int_equal(pipe2(until_closed, O_CLOEXEC), 0);
 	end(fork_to(make_and_fork, NULL));
 	assert_reaps(0, 0, 2);
-	for (int i = 0; i < 100 && count_entries(scratch) > 0; i++) {
+	close(until_closed[0]);
+	close(until_closed[1]);
+	for (int i = 0; i < 400 && count_entries(scratch) > 0; i++) {
 		usleep(50000);
 		assert_int_equal(tempfile_reap(scratch, NULL), 0);
 	}
@@ -434,7 +440,7 @@ static void test_a_child_can_adopt(void **state)
 {
 	(void)state;
 	left_by(make_and_let_a_child_go_on);
-	for (int i = 0; i < 200 && count_entries(scratch) > 0; i++)
+	for (int i = 0; i < 2000 && count_entries(scratch) > 0; i++)
 		usleep(10000);
 	assert_int_equal(count_entries(scratch), 0);
 }
