@@ -91,6 +91,10 @@ static void catch_signals(void)
 			sigaction(numbers[i], &stop, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* ignored, it would keep from us how COMMAND ended */
+	/* COMMAND inherits these two. It is not in the foreground of the terminal, and would be
+	 * stopped, and waited for, where it asks somebody. */
+	signal(SIGTTIN, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
 }
 
 /* A pointer that never leads anywhere is a mistake, and somebody should hear of it while there is

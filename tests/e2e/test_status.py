@@ -189,6 +189,16 @@ def test_what_command_says_stands_by_itself(weir, serve, place):
     assert (begun, done) == ("begun", "done") and "  ending " in ending, terminal.rows()
 
 
+def test_a_command_that_reads_the_terminal_fails(weir, serve, place):
+    """It would be stopped, as what runs in the background is, and waited for for ever."""
+    terminal = Terminal()
+    process = weir.start_capture(serve(sending(text("x"))).url, "--spool", place.root / "spool", "--", "sh",
+                                 "-c", "read line </dev/tty", stderr=terminal.slave,
+                                 preexec_fn=lambda: fcntl.ioctl(terminal.slave, termios.TIOCSCTTY, 0))
+    assert process.wait().code == 1
+    assert "sh ended with exit code 1" in terminal.end()
+
+
 def test_messages_never_reach_the_terminal_as_control_characters(weir):
     terminal = Terminal()
     process = weir.start_capture("ws://no-such-host.invalid/\x1b[31m", stderr=terminal.slave)
