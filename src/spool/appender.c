@@ -66,15 +66,20 @@ int appender_write_runs(struct appender *appender, struct runs *runs, uint64_t s
 	return r;
 }
 
-int appender_cut(struct appender *appender, uint64_t size)
+int appender_go_to(struct appender *appender, uint64_t size)
 {
-	if (ftruncate(appender->fd, (off_t)size) < 0)
-		return -errno;
 	if (lseek(appender->fd, (off_t)size, SEEK_SET) < 0)
 		return -errno;
 	appender->size = size;
 	appender->reserved = 0;
 	return 0;
+}
+
+int appender_cut(struct appender *appender, uint64_t size)
+{
+	if (ftruncate(appender->fd, (off_t)size) < 0)
+		return -errno;
+	return appender_go_to(appender, size);
 }
 
 void appender_measure(struct appender *appender)

@@ -26,6 +26,9 @@ int appender_write_runs(struct appender *appender, struct runs *runs, uint64_t s
 /* Cuts the file back to `size` bytes, and gives back what was reserved. Errors: ftruncate(2)'s. */
 int appender_cut(struct appender *appender, uint64_t size);
 
+/* Goes on behind `size` bytes, which others have written. Errors: lseek(2)'s. */
+int appender_go_to(struct appender *appender, uint64_t size);
+
 /* Gives back what was reserved and not used. */
 int appender_trim(struct appender *appender);
 

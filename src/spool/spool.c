@@ -97,6 +97,7 @@ void spool_free(struct spool *spool)
 	durable_free(spool->durable);
 	packer_free(spool->packing.packer);
 	writer_free(spool->writer);
+	writer_free(spool->own);
 	free_list(spool->acked);
 	free_list(spool->undeleted);
 	waiting_clear(&spool->waiting);

@@ -81,8 +81,8 @@ int spool_full_error(const struct spool *spool); /* −errno; 0: it is not */
 /* Tries to write what waits. Errors: as spool_commit(). */
 int spool_retry(struct spool *spool);
 
-/* Takes the message that is open out of the open segment, as far as it is not too large: it waits
- * in memory, as on a full disk, and the segment can be sealed without it. */
+/* Takes the message that is open out of the open segment, where others are: it waits in memory, as
+ * on a full disk, but for what is too large of it, and the segment can be sealed without it. */
 int spool_split(struct spool *spool);
 
 /* Forgets what waits: it was never captured. Events of that are counted as lost. Errors:

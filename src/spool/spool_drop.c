@@ -178,6 +178,8 @@ void spool_note_waiting(struct spool *spool)
 
 	count_pending(spool, &tally);
 	waiting_count(&spool->waiting, &tally.messages);
+	if (tally.messages.messages > 0 && spool->writer && !writer_is_pending(spool->writer))
+		tally.messages.bytes += writer_open_size(spool->writer);
 	spool_note_loss(spool, &tally.messages);
 }
 

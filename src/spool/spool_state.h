@@ -1,7 +1,8 @@
 /* What a spool is made of: shared by spool.c, which opens it and hands out what is sealed,
  * spool_write.c, which takes what comes, spool_room.c, which says how much more may come,
- * spool_sync.c, which makes it durable, spool_pack.c, which compresses what waits, and
- * spool_found.c, which looks after what an earlier run has left. */
+ * spool_split.c, which gives a large message a segment of its own, spool_sync.c, which makes it
+ * durable, spool_pack.c, which compresses what waits, and spool_found.c, which looks after what an
+ * earlier run has left. */
 #ifndef WEIR_SPOOL_SPOOL_STATE_H
 #define WEIR_SPOOL_SPOOL_STATE_H
 
@@ -34,9 +35,11 @@ struct spool {
 	struct spool_options options;
 	struct spool_directory directory;
 	struct writer *writer; /* NULL: no segment is open */
+	struct writer *own;    /* of the one that its open message is being moved to, or NULL */
 	uint64_t open_since_ns;
-	bool noted;  /* the next number stands in the lock, for which there is room */
-	bool unmade; /* files of the next segment may be there, which are to be deleted */
+	bool noted;	     /* the next number stands in the lock, for which there is room */
+	bool unmade;	     /* files of a segment may be there, which are to be deleted, */
+	uint64_t unmade_seq; /* with this number */
 	int full; /* −errno of the write that found no room, or one of the above; 0: there is */
 	struct waiting waiting;	      /* behind what waits in the writer */
 	uint64_t next_seq;	      /* of the next segment */
@@ -65,12 +68,19 @@ struct spool {
 static inline uint64_t spool_held(const struct spool *spool)
 {
 	return spool->sealed_bytes + (spool->writer ? writer_held(spool->writer) : 0) +
-	       spool->packing.bytes + spool->packing.view_bytes;
+	       (spool->own ? writer_held(spool->own) : 0) + spool->packing.bytes +
+	       spool->packing.view_bytes;
 }
 
 static inline void spool_note_peak(struct spool *spool)
 {
 	spool->counters.peak_bytes = MAX(spool->counters.peak_bytes, spool_held(spool));
+}
+
+static inline void spool_note_unmade(struct spool *spool, uint64_t first_seq)
+{
+	spool->unmade = true;
+	spool->unmade_seq = first_seq;
 }
 
 static inline void spool_enqueue(struct spool *spool, struct segment *segment)
@@ -90,6 +100,15 @@ int spool_fits(struct spool *spool);
 
 /* How much may be reserved ahead of what is written. */
 uint64_t spool_spare(const struct spool *spool);
+
+/* The parts of spool_write.c that spool_split.c needs, and the other way round. */
+int spool_make_writer(struct spool *spool, uint64_t first_seq, struct writer **ret_writer);
+int spool_commit_open(struct spool *spool);
+int spool_seal_committed(struct spool *spool);
+int spool_note_full(struct spool *spool,
+		    int error);		     /* 0, if it is one of those that are waited out */
+int spool_move_message(struct spool *spool); /* goes on with it; the writer has nothing pending */
+void spool_stop_moving(struct spool *spool); /* the message is forgotten */
 
 /* Gaps that are forgotten with what waits are to be put on record again, and other events are lost:
  * see spool_drop.c. */

@@ -15,7 +15,6 @@
 
 #define DESCRIPTORS_PER_SEGMENT 2
 #define REPLAY_STEP KIB(64)
-#define SPLIT_MAX MIB(4) /* of a message that is taken back into memory */
 
 /* Files without names are held by descriptors, which come back with each acknowledgement. */
 static bool lacks_descriptors(const struct spool *spool, int error)
@@ -24,7 +23,7 @@ static bool lacks_descriptors(const struct spool *spool, int error)
 }
 
 /* That the disk is full is a state; what else fails is an error. */
-static int note_full(struct spool *spool, int error)
+int spool_note_full(struct spool *spool, int error)
 {
 	if (!io_is_full(error) && !lacks_descriptors(spool, error))
 		return error;
@@ -54,7 +53,7 @@ static int note_next(struct spool *spool)
 		return 0;
 	r = directory_note_seq(&spool->directory, spool->next_seq);
 	spool->noted = r >= 0;
-	return note_full(spool, r);
+	return spool_note_full(spool, r);
 }
 
 /* What is left of a segment that did not come to be, where even deleting it found no room. */
@@ -63,23 +62,37 @@ static int delete_unmade(struct spool *spool)
 	int r = 0;
 
 	if (spool->unmade && !spool->options.ephemeral)
-		r = segment_delete(spool->directory.fd, spool->next_seq, FORMAT_OPEN_SUFFIX);
+		r = segment_delete(spool->directory.fd, spool->unmade_seq, FORMAT_OPEN_SUFFIX);
 	spool->unmade = r < 0;
 	return r;
 }
 
-static int open_segment(struct spool *spool)
+int spool_make_writer(struct spool *spool, uint64_t first_seq, struct writer **ret_writer)
 {
 	struct writer_options options = {
 		.path = spool->directory.path,
 		.dir_fd = spool->directory.fd,
-		.first_seq = spool->next_seq,
+		.first_seq = first_seq,
 		.messages_max = spool->options.segment_messages,
 		.bytes_max = spool->options.segment_bytes,
 		.disk_max = spool->options.disk_max / SPOOL_SEGMENTS_PER_CAP,
 		.unnamed = spool->options.ephemeral,
 		.named_later = spool->durable != NULL,
 	};
+	int r = delete_unmade(spool);
+
+	if (r < 0)
+		return r;
+	if (spool->durable)
+		durable_note_names(spool->durable);
+	r = writer_open(&options, ret_writer);
+	if (r < 0)
+		spool_note_unmade(spool, first_seq);
+	return r;
+}
+
+static int open_segment(struct spool *spool)
+{
 	int r;
 
 	if (spool->writer)
@@ -90,19 +103,12 @@ static int open_segment(struct spool *spool)
 	if (r < 0 || spool->full < 0)
 		return r;
 	spool->open_since_ns = clock_monotonic_ns();
-	if (spool->durable)
-		durable_note_names(spool->durable);
 	if (!may_begin_segment(spool))
-		return note_full(spool, -EMFILE);
-	r = delete_unmade(spool);
-	if (r < 0)
-		return note_full(spool, r);
-	r = writer_open(&options, &spool->writer);
-	spool->unmade = r < 0;
-	return note_full(spool, r);
+		return spool_note_full(spool, -EMFILE);
+	return spool_note_full(spool, spool_make_writer(spool, spool->next_seq, &spool->writer));
 }
 
-static int commit(struct spool *spool)
+int spool_commit_open(struct spool *spool)
 {
 	int r;
 
@@ -112,7 +118,7 @@ static int commit(struct spool *spool)
 	if (spool->full < 0)
 		r = writer_defer(spool->writer);
 	else
-		r = note_full(spool, writer_commit(spool->writer, spool_spare(spool)));
+		r = spool_note_full(spool, writer_commit(spool->writer, spool_spare(spool)));
 	if (r >= 0 && spool->full < 0)
 		r = writer_hand_over(spool->writer, &spool->waiting);
 	spool_note_peak(spool);
@@ -122,7 +128,7 @@ static int commit(struct spool *spool)
 }
 
 /* Turns the open segment, all of which is committed, into a sealed one. */
-static int seal_committed(struct spool *spool)
+int spool_seal_committed(struct spool *spool)
 {
 	CLEANUP(segment_free) struct segment *segment = malloc(sizeof(*segment));
 	int r = 0;
@@ -155,19 +161,21 @@ static int seal_committed(struct spool *spool)
 
 int spool_seal(struct spool *spool)
 {
-	int committed = commit(spool);
+	int committed = spool_commit_open(spool);
 	int r = 0;
 
-	if (spool->writer && (writer_is_pending(spool->writer) || writer_in_message(spool->writer)))
+	if (spool->own || (spool->writer &&
+			   (writer_is_pending(spool->writer) || writer_in_message(spool->writer))))
 		return committed; /* there was no room */
 	if (spool->writer && writer_committed(spool->writer).records == 0) {
 		writer_delete(TAKE_PTR(spool->writer)); /* its number is the next segment's */
-		spool->unmade = true;
+		spool_note_unmade(spool, spool->next_seq);
 	}
 	if (spool->writer)
-		r = seal_committed(spool);
+		r = spool_seal_committed(spool);
 	if (spool->writer)
-		r = note_full(spool, r); /* else it is sealed, and something else has failed */
+		r = spool_note_full(spool,
+				    r); /* else it is sealed, and something else has failed */
 	else if (spool->unmade)
 		delete_unmade(spool);
 	return committed < 0 ? committed : r;
@@ -186,7 +194,7 @@ static int append(struct spool *spool, const struct message_batch *batch, size_t
 		if (writer_is_full(spool->writer))
 			r = spool_seal(spool);
 		else if (*at < batch->count)
-			r = commit(spool);
+			r = spool_commit_open(spool);
 	}
 	return r;
 }
@@ -204,10 +212,10 @@ static int add_event(struct spool *spool, const struct format_entry *event)
 	int r = spool->full < 0 ? 0 : open_segment(spool);
 
 	if (r >= 0 && spool->full == 0 && !writer_has_room(spool->writer))
-		r = commit(spool);
+		r = spool_commit_open(spool);
 	if (r < 0 || spool->full < 0)
 		return r;
-	r = note_full(spool, writer_add_event(spool->writer, event));
+	r = spool_note_full(spool, writer_add_event(spool->writer, event));
 	if (r >= 0 && spool->full == 0)
 		spool->gapped |= event->kind == FORMAT_GAP_END;
 	return r;
@@ -267,22 +275,24 @@ static int replay(struct spool *spool)
 
 	spool->waiting = (struct waiting){0};
 	while (r >= 0 && from.first && spool->full == 0) {
+		size_t size = from.first->is_event ? 0 : from.first->piece.size;
 		bool is_done = false;
 
 		if (from.first->is_event && spool_in_message(spool))
 			break;
+		if (bytes > 0 && bytes + size > REPLAY_STEP) {
+			r = spool_commit_open(spool);
+			bytes = 0;
+			continue;
+		}
 		r = replay_first(spool, from.first, &is_done);
 		if (!is_done)
 			continue;
-		bytes += from.first->is_event ? 0 : from.first->piece.size;
+		bytes += size;
 		waiting_move_first(&from, &done);
-		if (bytes >= REPLAY_STEP) {
-			r = commit(spool);
-			bytes = 0;
-		}
 	}
 	if (r >= 0)
-		r = commit(spool);
+		r = spool_commit_open(spool);
 	else if (spool->writer) /* nothing of it may be used any more */
 		writer_give_up(spool->writer);
 	waiting_clear(&done);
@@ -293,7 +303,7 @@ static int replay(struct spool *spool)
 /* What is too much to be written at once is written as far as there is room. */
 int spool_commit(struct spool *spool)
 {
-	int r = commit(spool);
+	int r = spool_commit_open(spool);
 
 	if (r < 0 || !spool->waiting.first)
 		return r;
@@ -328,32 +338,25 @@ int spool_retry(struct spool *spool)
 		spool_unlink_rest(spool);
 	if (spool->full == 0)
 		return 0;
+	if (spool->own) {
+		r = spool_move_message(spool);
+		if (r < 0 || spool->own)
+			return r;
+	}
 	spool->full = 0;
 	r = record_older_loss(spool);
 	if (r >= 0)
-		r = commit(spool);
+		r = spool_commit_open(spool);
 	if (r >= 0 && spool->full == 0 && spool->writer && writer_is_full(spool->writer))
 		r = spool_seal(spool);
 	return r < 0 ? r : replay(spool);
-}
-
-int spool_split(struct spool *spool)
-{
-	int r = commit(spool);
-
-	if (r < 0 || !spool->writer)
-		return r;
-	r = writer_pull(spool->writer, SPLIT_MAX);
-	if (r <= 0)
-		return r;
-	spool->full = spool->full < 0 ? spool->full : SPOOL_SPLIT;
-	return writer_hand_over(spool->writer, &spool->waiting);
 }
 
 int spool_give_up(struct spool *spool)
 {
 	spool_recall_loss(spool);
 	waiting_clear(&spool->waiting);
+	spool_stop_moving(spool);
 	if (spool->full == 0)
 		return 0;
 	spool->full = 0;
@@ -367,7 +370,8 @@ int spool_drop_open_message(struct spool *spool)
 		return 0;
 	if (waiting_in_message(&spool->waiting) && waiting_drop_open_message(&spool->waiting))
 		return 0;
-	return spool->writer ? note_full(spool, writer_drop_open_message(spool->writer)) : 0;
+	spool_stop_moving(spool);
+	return spool->writer ? spool_note_full(spool, writer_drop_open_message(spool->writer)) : 0;
 }
 
 bool spool_in_message(const struct spool *spool)

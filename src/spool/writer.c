@@ -186,6 +186,8 @@ static void append_piece(struct writer *writer, const struct message_batch *batc
 		return;
 	*separator = FORMAT_SEPARATOR;
 	runs_add(&writer->runs, separator, 1);
+	if (writer->entry_count == 0)
+		writer->first_crc = piece->crc;
 	segment_count(&writer->pending, &writer->message);
 	writer->pending.records++;
 	format_write_entry(writer->entries[writer->entry_count++], &writer->message, piece->crc);
@@ -302,6 +304,11 @@ bool writer_pending_entry(const struct writer *writer, size_t at, struct format_
 bool writer_in_message(const struct writer *writer)
 {
 	return writer->in_message;
+}
+
+uint64_t writer_open_size(const struct writer *writer)
+{
+	return writer->in_message ? writer->data.size - writer->committed_size : 0;
 }
 
 bool writer_is_full(const struct writer *writer)

@@ -62,16 +62,22 @@ bool writer_is_pending_data(const struct writer *writer); /* of messages */
 /* The entry number `at` of those that are. False: there are no more. */
 bool writer_pending_entry(const struct writer *writer, size_t at, struct format_entry *ret_entry);
 
-/* Takes what the file holds of a message whose entry is not there yet back into memory, if that is
- * no more than `max` bytes and any other record is written or whole: it waits as after a commit
- * that found no room. 1: it does; 0: nothing was done. Errors: −ENOMEM, those of pread(2) and
+/* Takes what the file holds of a message whose entry is not there yet back into memory, or the last
+ * `max` bytes of that, unless the segment has no other record: it waits as after a commit that
+ * found no room. 1: it does; 0: nothing was done. Errors: −ENOMEM, those of pread(2) and
  * ftruncate(2). */
 int writer_pull(struct writer *writer, size_t max);
 
 /* After a commit that found no room: hands over what waits, to the front of `waiting`, so that the
- * segment can be sealed as it is. Where the beginning of a message is in the file already, nothing
- * happens. Errors: −ENOMEM. */
+ * segment can be sealed as it is, or is open with no more than the beginning of a message. Errors:
+ * −ENOMEM. */
 int writer_hand_over(struct writer *writer, struct waiting *waiting);
+
+/* Moves that beginning to a writer of which nothing was asked yet, about `max` bytes of it. 1: all
+ * of it is there, and the message open there; 0: some is left. Errors: −ENOMEM, those of pread(2),
+ * pwrite(2) and ftruncate(2); if io_is_full(), call it again later. Meanwhile neither may be used
+ * otherwise. */
+int writer_move_message(struct writer *writer, struct writer *to, uint64_t max);
 
 /* Forgets everything since the last commit. Errors: ftruncate(2)'s. */
 int writer_give_up(struct writer *writer);
@@ -81,6 +87,7 @@ int writer_give_up(struct writer *writer);
 int writer_drop_open_message(struct writer *writer);
 
 bool writer_in_message(const struct writer *writer);
+uint64_t writer_open_size(const struct writer *writer); /* of the payload that is in the file */
 bool writer_is_full(const struct writer *writer);
 uint64_t writer_held(const struct writer *writer);     /* disk space, in bytes */
 uint64_t writer_promised(const struct writer *writer); /* the same, with what is not written yet */

@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define MOVE_STEP KIB(64)
+
 /* Cuts off what a commit has written that found no room for the rest. The index first: an entry
  * without its data would look like damage. */
 int writer_take_back(struct writer *writer)
@@ -68,10 +70,11 @@ int writer_hold(struct writer *writer)
 	return r < 0 && !io_is_full(r) ? r : writer_defer(writer);
 }
 
-/* A piece of a message that waits at `data`, which may be all of it. */
-static int hand_over_piece(const struct format_entry *entry, uint8_t *data, bool last,
-			   struct waiting *to)
+/* A message that waits at `data`, but for the first `written` bytes of it, and perhaps its end. */
+static int hand_over_piece(const struct writer *writer, const struct format_entry *entry,
+			   uint64_t written, uint8_t *data, struct waiting *to)
 {
+	size_t size = (size_t)(entry->length - written);
 	struct message_batch batch = {
 		.count = 1,
 		.time_ns = entry->time_ns,
@@ -82,51 +85,54 @@ static int hand_over_piece(const struct format_entry *entry, uint8_t *data, bool
 
 	batch.pieces[0] = (struct message_piece){
 		.data = data,
-		.size = (size_t)entry->length,
-		.crc = crc32c(0, data, (size_t)entry->length),
+		.size = size,
+		.crc = written > 0 ? writer->first_crc : crc32c(0, data, size),
 		.kind = entry->kind,
-		.first = true,
-		.last = last,
+		.first = written == 0,
+		.last = entry != &writer->message,
 	};
 	return waiting_add(to, &batch, 0);
 }
 
 int writer_pull(struct writer *writer, size_t max)
 {
-	uint64_t offset = writer->committed_size;
+	uint64_t size = writer->data.size - writer->committed_size;
 	int r;
 
-	if (writer->uncut || (writer->committed.records == 0 && writer->entry_count == 0) ||
-	    writer->data.size == offset || writer->data.size - offset > max)
+	if (writer->uncut || size == 0 ||
+	    (writer->committed.records == 0 && writer->entry_count == 0))
 		return 0;
-	r = gather(writer, offset);
-	if (r < 0)
-		return r;
-	writer->data_before = offset;
+	writer->data_before = writer->data.size - MIN(size, (uint64_t)max);
 	writer->index_before = writer->index.size;
-	r = writer_take_back(writer);
+	r = gather(writer, writer->data_before);
+	if (r >= 0)
+		r = writer_take_back(writer);
 	return r < 0 && !io_is_full(r) ? r : 1;
 }
 
+/* What waits is as long as its entries say, but for the beginning of the first message, if that is
+ * in the file. Of that message, so much stays open then. */
 int writer_hand_over(struct writer *writer, struct waiting *waiting)
 {
 	struct waiting out = {0};
+	uint64_t written = writer->data.size - writer->committed_size, left = written;
+	struct format_entry first = writer->message, entry;
 	uint8_t *data = writer->waiting;
 	int r = 0;
 
-	if (!writer_is_pending(writer) || writer->uncut ||
-	    writer->committed_size != writer->data.size)
+	if (!writer_is_pending(writer) || writer->uncut)
 		return 0;
 	for (size_t i = 0; r >= 0 && i < writer->entry_count; i++) {
-		struct format_entry entry;
-
 		format_read_entry(writer->entries[i], &entry);
+		if (i == 0)
+			first = entry;
 		r = format_is_event(&entry) ? waiting_add_taken_event(&out, &entry)
-					    : hand_over_piece(&entry, data, true, &out);
-		data += format_data_size(&entry);
+					    : hand_over_piece(writer, &entry, left, data, &out);
+		data += format_data_size(&entry) - left;
+		left = 0;
 	}
 	if (r >= 0 && writer->in_message)
-		r = hand_over_piece(&writer->message, data, false, &out);
+		r = hand_over_piece(writer, &writer->message, left, data, &out);
 	if (r < 0) {
 		waiting_clear(&out);
 		return r;
@@ -134,7 +140,41 @@ int writer_hand_over(struct writer *writer, struct waiting *waiting)
 	waiting_move_all(waiting, &out);
 	*waiting = out;
 	writer_forget_pending(writer);
+	writer->in_message = written > 0;
+	writer->message = first;
+	writer->message.length = written;
 	return 0;
+}
+
+/* From the end, so that no more than a step of it is in both files: the other one is cut behind
+ * each. */
+int writer_move_message(struct writer *writer, struct writer *to, uint64_t max)
+{
+	uint64_t base = writer->committed_size;
+	CLEANUP_FREE uint8_t *memory = malloc(MOVE_STEP);
+	int r = memory ? 0 : -ENOMEM;
+
+	while (r >= 0 && writer->data.size > base && max > 0) {
+		size_t size = (size_t)MIN(writer->data.size - base, (uint64_t)MOVE_STEP);
+		uint64_t at = writer->data.size - size;
+		ssize_t n = io_pread_all(writer->data.fd, memory, size, (off_t)at);
+
+		if (n < (ssize_t)size)
+			return n < 0 ? (int)n : -EIO;
+		r = io_pwrite_all(to->data.fd, memory, size, (off_t)(at - base));
+		if (r >= 0)
+			r = appender_cut(&writer->data, at);
+		max -= MIN(max, (uint64_t)size);
+	}
+	if (r < 0 || writer->data.size > base)
+		return r;
+	to->message = writer->message;
+	to->message.offset = 0;
+	to->in_message = true;
+	writer->in_message = false;
+	/* To write goes on behind it. */
+	r = appender_go_to(&to->data, writer->message.length);
+	return r < 0 ? r : 1;
 }
 
 int writer_drop_open_message(struct writer *writer)

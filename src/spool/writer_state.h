@@ -21,6 +21,7 @@ struct writer {
 	int broken; /* −errno: the files may hold more than was committed */
 	bool in_message;
 	struct format_entry message; /* the one that is open */
+	uint32_t first_crc;	     /* of the payload of the first entry, if that came in parts */
 	struct runs runs;	     /* payloads and separators, not written yet */
 	uint8_t separator;	     /* for payloads with no byte to spare */
 	uint8_t *waiting; /* the same, after a commit for which there was no room; or NULL */

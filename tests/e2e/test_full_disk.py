@@ -212,6 +212,18 @@ def test_an_open_message_does_not_hold_up_what_is_before_it(weir, serve, small_d
     assert copy.read_bytes() == b"".join(m + b"\n" for m in [*BLOCK, large])
 
 
+@pytest.mark.parametrize("options", [[], ["--ephemeral"], ["--on-full", "drop-oldest"]])
+def test_a_large_open_message_does_not_either(weir, serve, small_disk, place, options):
+    """It is too large to be taken back into memory, and moves into a segment of its own."""
+    subprocess.run(["mount", "-o", "remount,size=9m", small_disk], check=True)
+    large, copy = b"y" * (8 << 20), place.root / "copy"
+    server = serve(sending(texts(BLOCK * 5) + text(large) + texts(BLOCK)))
+    result = weir.capture(server.url, "--dir", small_disk, "--status", "json", *options, "--", "sh",
+                          "-c", f"cat {{}} >>{copy}")
+    assert result.expect(0).report["dropped_messages"] == 0
+    assert copy.read_bytes() == b"".join(m + b"\n" for m in [*BLOCK * 5, large, *BLOCK])
+
+
 def test_a_signal_while_it_is_full(weir, serve, disk):
     """What waits in memory was never captured; what was captured is sealed."""
     spool = disk.path / "spool"

@@ -307,6 +307,76 @@ static void test_split(void **state)
 			 MESSAGES);
 }
 
+#define HUGE_AT 20
+#define HUGE_UNTIL 25
+
+static size_t one_huge(uint64_t number)
+{
+	return number == HUGE_AT ? MIB(6) : 100;
+}
+
+static void send_some(struct spool *spool, struct source *source)
+{
+	static uint8_t memory[MEMORY_SIZE];
+	static struct message_batch batch;
+
+	source_fill(source, &batch, memory, sizeof(memory), HUGE_UNTIL);
+	assert_int_equal(spool_append(spool, &batch), 0);
+	assert_int_equal(spool_commit(spool), 0);
+	assert_false(spool_is_full(spool));
+}
+
+/* One that is too large for memory moves into a segment of its own, whichever call finds no room.
+ * False: there was no such call. */
+static bool move_huge(int from, int count, bool gives_up)
+{
+	CLEANUP(spool_free) struct spool *spool = open_spool(MIB(64), 0);
+	struct source source = {.size_of = one_huge};
+	struct check check;
+
+	while (source.number < HUGE_AT || source.at < MIB(5))
+		send_some(spool, &source);
+	plan.calls = plan.failed = 0;
+	plan.part = 0;
+	plan.from = from;
+	plan.count = count;
+	plan.error = from % 2 ? ENOSPC : EDQUOT;
+	plan.armed = true;
+	assert_int_equal(spool_split(spool), 0);
+	assert_true(spool_is_full(spool));
+	for (int i = 0; spool_is_full(spool) && !(gives_up && plan.failed > 0); i++) {
+		assert_true(i <= count + 1);
+		assert_int_equal(spool_seal(spool), 0);
+		assert_int_equal(spool_retry(spool), 0);
+	}
+	plan.armed = false;
+	if (gives_up) {
+		assert_int_equal(spool_give_up(spool), 0);
+		if (spool_in_message(spool))
+			assert_int_equal(spool_drop_open_message(spool), 0);
+	} else {
+		/* Where not even a part could be cut off, it is as before. */
+		assert_true(spool_counters(spool).sealed == 1 || plan.failed > 0);
+		while (source.number < HUGE_UNTIL)
+			send_some(spool, &source);
+	}
+	assert_int_equal(spool_seal(spool), 0);
+	check = check_directory(spool_dir_fd(spool), one_huge);
+	assert_int_equal(check.messages, gives_up ? HUGE_AT : HUGE_UNTIL);
+	empty_scratch();
+	return plan.failed > 0;
+}
+
+static void test_a_huge_message_moves(void **state)
+{
+	int from = 1;
+
+	(void)state;
+	while (move_huge(from, 1, false) && move_huge(from, 3, false) && move_huge(from, 1, true))
+		from += from < 10 ? 1 : 7;
+	assert_true(from > 20);
+}
+
 #define PART 40
 #define PARTS 300
 
@@ -514,6 +584,7 @@ int main(void)
 		TEST(test_large_messages),
 		TEST(test_given_up),
 		TEST(test_split),
+		TEST(test_a_huge_message_moves),
 		TEST(test_the_end_of_a_message_waits),
 		TEST(test_a_gap_waits),
 		TEST(test_room_for_a_part),
