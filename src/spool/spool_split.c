@@ -6,6 +6,8 @@
  */
 #include "spool/spool_state.h"
 
+#include "base/clock.h"
+
 #define SPLIT_MAX MIB(4) /* of a message that is taken back into memory */
 #define MOVE_MAX MIB(64) /* at a time, since nothing else is done meanwhile */
 
@@ -17,6 +19,7 @@ static int take_its_place(struct spool *spool)
 	if (spool->writer) /* it was not, and that is tried again */
 		return spool_note_full(spool, r);
 	spool->writer = TAKE_PTR(spool->own);
+	spool->open_since_ns = clock_monotonic_ns();
 	return r;
 }
 
