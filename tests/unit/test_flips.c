@@ -5,6 +5,7 @@
 #include "test_spool_support.h"
 
 #include "spool/audit.h"
+#include "spool/cursor.h"
 #include "spool/note.h"
 #include "spool/rescue.h"
 #include "spool/spool.h"
@@ -290,6 +291,30 @@ static bool is_to_be_told(void)
 	return false;
 }
 
+/* Who reads it as it is gets nothing that is damaged, and is told when something is left out. */
+static void check_reading(void)
+{
+	CLEANUP(cursor_free) struct cursor *cursor = NULL;
+	struct record record;
+	uint64_t seen = 0, errors = 0;
+	ssize_t n;
+
+	assert_int_equal(cursor_open(dir_fd, false, &cursor), 0);
+	while ((n = cursor_next_batch(cursor, &record, 1)) != 0) {
+		errors += n < 0;
+		if (n < 0)
+			continue;
+		assert_true(record.seq < ALL && is_whole(record.seq));
+		check_same(cursor_reader(cursor), &record);
+		seen++;
+	}
+	assert_true(seen <= ALL && errors <= ALL);
+	if (is_lock(damaged) || !is_to_be_told())
+		assert_int_equal(errors, 0);
+	else
+		assert_true(seen == ALL || errors > 0);
+}
+
 static void ignore_news(void *data, const struct rescue_news *news)
 {
 	(void)data;
@@ -361,6 +386,7 @@ static void play(uint64_t seed)
 	damage();
 	put_files();
 	assert_int_equal(damages_in(scratch) > 0, is_to_be_told());
+	check_reading();
 	if (dice_once_in(4))
 		check_rescue();
 	if (dice_once_in(2))
