@@ -46,6 +46,14 @@ const char *reader_words_fault(char to[READER_WORDS_SIZE], const char *path,
 		return to;
 	}
 	format_name(name, fault->first_seq, fault->suffix);
+	if (fault->of_header) {
+		snprintf(
+			to, READER_WORDS_SIZE,
+			"%s/%s: its header is damaged, or the table of the compressed segment; its "
+			"records are read without it",
+			path, name);
+		return to;
+	}
 	if (fault->of_record && fault->last_seq > fault->seq)
 		snprintf(which, sizeof(which), ": records %" PRIu64 " to %" PRIu64, fault->seq,
 			 fault->last_seq);

@@ -71,6 +71,18 @@ static int fail(struct cursor *cursor, const char *suffix, int error)
 	return error;
 }
 
+/* What can be read of it all the same, comes next. */
+static int fail_to_open(struct cursor *cursor, int error)
+{
+	bool of_header = error == -EBADMSG || error == -ENOMSG;
+	struct reader *reader = of_header ? TAKE_PTR(cursor->reader) : NULL;
+
+	fail(cursor, cursor->suffix, error);
+	cursor->fault.of_header = reader;
+	cursor->reader = reader;
+	return error;
+}
+
 /* The directory cannot be listed: told once, since it will be tried again and again. */
 static int fail_to_look(struct cursor *cursor, int error)
 {
@@ -96,7 +108,7 @@ static int open_next(struct cursor *cursor)
 			if (r > 0)
 				return r;
 			if (r < 0 && r != -EAGAIN)
-				return fail(cursor, cursor->suffix, r);
+				return fail_to_open(cursor, r);
 			if (cursor->at == at)
 				break; /* it is being begun */
 		}

@@ -31,6 +31,7 @@ struct cursor_fault {
 	uint64_t first_seq;
 	const char *suffix; /* of the index */
 	bool of_directory;  /* not of a segment: there may be some that are not seen */
+	bool of_header;	    /* or of the table of a compressed segment: records come all the same */
 	bool of_record; /* record `seq` alone; else what is left of the segment is passed over */
 	bool at_end;	/* every record was read, but one of the files goes on, or is too short */
 	uint64_t seq;	/* of the record that came next */

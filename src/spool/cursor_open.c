@@ -132,6 +132,29 @@ static int why_missing(const struct cursor *cursor, uint64_t first_seq, const ch
 	return -EAGAIN;
 }
 
+static bool has_whole_record(struct reader *reader)
+{
+	struct record record;
+	uint64_t passed;
+	int r;
+
+	do {
+		passed = reader_passed(reader);
+		r = reader_next(reader, &record);
+	} while (r < 0 && reader_passed(reader) > passed);
+	return r > 0;
+}
+
+/* Where neither a header nor a record is whole, nothing says that it is an index of ours. */
+static void open_without_header(struct cursor *cursor, const struct listing_entry *entry)
+{
+	CLEANUP(reader_free) struct reader *reader = NULL;
+
+	if (reader_open_lenient(cursor->dir_fd, entry->first_seq, cursor->sealed, &reader) >= 0 &&
+	    has_whole_record(reader))
+		cursor->reader = TAKE_PTR(reader);
+}
+
 /* Its owner may be renaming, deleting or mending it: what is missing is looked for again. */
 static int open_files(struct cursor *cursor, const struct listing_entry *entry)
 {
@@ -141,6 +164,8 @@ static int open_files(struct cursor *cursor, const struct listing_entry *entry)
 	for (int i = 0; i < LOOKS; i++) {
 		r = cursor_open_reader(cursor, entry, &cursor->sealed, &cursor->reader);
 		cursor->suffix = cursor->sealed ? FORMAT_INDEX_SUFFIX : FORMAT_OPEN_SUFFIX;
+		if (r == -EBADMSG || r == -ENOMSG)
+			open_without_header(cursor, entry);
 		if (r != -ENOENT && r != -ENODATA)
 			return r;
 		why = why_missing(cursor, entry->first_seq, &cursor->suffix);
@@ -168,7 +193,7 @@ bool cursor_is_of_next(const struct cursor *cursor, uint64_t seq)
 int cursor_open_listed(struct cursor *cursor)
 {
 	const struct listing_entry *entry = &cursor->listing.entries[cursor->at];
-	int r;
+	int r, seek;
 
 	if (entry->first_seq > cursor->seq && cursor_open_following(cursor) >= 0)
 		return 1;
@@ -180,15 +205,15 @@ int cursor_open_listed(struct cursor *cursor)
 	cursor->has_passed = true;
 	cursor->at++;
 	cursor->gone = false;
-	if (r >= 0 && cursor->continuing && entry->first_seq < cursor->end)
-		r = -EEXIST;
-	if (r < 0)
+	if (!cursor->reader)
 		return r;
+	if (cursor->continuing && entry->first_seq < cursor->end)
+		return -EEXIST;
 	if (entry->first_seq > cursor->seq && cursor->continuing)
 		cursor->skipping += entry->first_seq - cursor->seq;
 	/* Numbers of damaged records may be those of others now, when a start has cut them off. */
 	if (entry->first_seq > cursor->seq || cursor->continuing)
 		cursor->seq = entry->first_seq;
-	r = reader_seek(cursor->reader, cursor->seq);
-	return r < 0 ? r : 1;
+	seek = reader_seek(cursor->reader, cursor->seq);
+	return r < 0 ? r : seek < 0 ? seek : 1;
 }

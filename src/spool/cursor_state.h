@@ -40,7 +40,8 @@ int cursor_open_reader(const struct cursor *cursor, const struct listing_entry *
  * begun, or damaged, which is for the listing to tell. */
 int cursor_open_following(struct cursor *cursor);
 
-/* Opens the segment that the listing says is next. 1; 0: not yet; −EAGAIN: it is not there any
+/* Opens the segment that the listing says is next. 1, or an error with `reader` set: of the header
+ * alone, or the table of a compressed segment. 0: not yet; −EAGAIN: it is not there any
  * more, or nothing was captured in it. Errors: −ENOENT (a file of it is missing), −EBUSY (a start
  * died while it wrote the segment anew), −EEXIST (its numbers are those of the segment before),
  * those of reader_open(); then `suffix` says which file that is about. */

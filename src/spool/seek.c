@@ -14,8 +14,8 @@ static int open_reader(int dir_fd, const struct listing_entry *entry, struct rea
 	int r = -ENOENT;
 
 	if (!entry->sealed)
-		r = reader_open(dir_fd, entry->first_seq, false, ret_reader);
-	return r == -ENOENT ? reader_open(dir_fd, entry->first_seq, true, ret_reader) : r;
+		r = reader_open_lenient(dir_fd, entry->first_seq, false, ret_reader);
+	return r == -ENOENT ? reader_open_lenient(dir_fd, entry->first_seq, true, ret_reader) : r;
 }
 
 /* Whether the first record of a segment that can be told, of those from `*at` up to `end`, is

@@ -362,7 +362,7 @@ def test_a_damaged_table(weir, serve, place, packed, where):
     raw[where] ^= 0x55
     path.write_bytes(raw)
     weir.run("check", packed).expect(5)
-    weir.cat(packed).expect(5, path.name[:20])
+    assert weir.cat(packed).expect(5, path.name[:20]).out.splitlines() == list(sound.values())
     server = serve(lambda c: (c.upgrade(more=text("new")), c.finish()))
     result = weir.capture(server.url, "--spool", packed, *keeper(kept)).expect(0)
     assert f"segment {int(path.name[:20])} was damaged, but no record of it" in result.complaint

@@ -309,8 +309,11 @@ static void test_damage_is_told_and_passed(void **state)
 	assert_int_equal(cursor_next_batch(cursor, records, 64), -EBADMSG);
 	assert_false(cursor_fault(cursor)->of_record);
 	assert_int_equal(cursor_fault(cursor)->first_seq, 20);
+	assert_true(cursor_fault(cursor)->of_header);
 	assert_int_equal(cursor_next_batch(cursor, records, 64), 10);
-	assert_int_equal(cursor_skipped(cursor), 10);
+	assert_int_equal(records[0].seq, 20);
+	assert_int_equal(cursor_next_batch(cursor, records, 64), 10);
+	assert_int_equal(cursor_skipped(cursor), 0);
 	assert_int_equal(cursor_next_batch(cursor, records, 64), -EBADMSG);
 	assert_true(cursor_fault(cursor)->at_end);
 	assert_int_equal(cursor_fault(cursor)->seq, 40);
