@@ -1,7 +1,8 @@
 /*
  * What COMMAND prints is not seen here, so all that can be done is not to be in its way. The line
  * is wiped off before COMMAND starts, and stays away while it runs. Where it runs for long, or one
- * runs behind the other, it stands in a row of its own now and then, which is not touched again.
+ * runs behind the other, the line would never be seen: then both share the terminal, and the line ends
+ * with a space, so that what COMMAND prints does not run together with its last number.
  */
 #include "cli/live.h"
 
@@ -9,13 +10,14 @@
 #include "base/macro.h"
 #include "cli/say.h"
 
+#include <string.h>
 #include <sys/ioctl.h>
 #include <tempfile.h>
 #include <unistd.h>
 
 #define COLUMNS_MAX 400
-#define FIRST_ROW_NS NS_PER_S  /* after so long without a line; then twice as long, and so on, */
-#define ROW_NS (10 * NS_PER_S) /* up to this */
+#define AWAY_NS NS_PER_S
+#define PAUSE_NS (100 * NS_PER_MS) /* between commands: at less, one runs behind the other */
 
 static size_t terminal_columns(void)
 {
@@ -33,26 +35,20 @@ static void draw(const struct live *live, const struct weir_capture *capture,
 	char line[COLUMNS_MAX + 1];
 
 	tempfile_disk_usage(weir_capture_spool(capture), &disk);
-	status_line(line, terminal_columns(), stats, &live->mark, live->sources, disk.free);
-	if (!live->runs)
-		return say_live(line);
-	if (stats->end == WEIR_END_STOP && !live->ends)
-		say_row(""); /* the terminal shows the ^C */
-	say_row(line);
+	status_line(line, terminal_columns() - 1, stats, &live->mark, live->sources, disk.free);
+	if (live->runs)
+		strcat(line, " ");
+	say_live(line);
 }
 
 void live_tick(struct live *live, const struct weir_capture *capture,
 	       const struct weir_stats *stats)
 {
 	bool ends = stats->end != WEIR_END_NONE, news = ends && !live->ends;
-	uint64_t away_ns = stats->elapsed_ns - live->mark.elapsed_ns;
 
-	live->row_ns = MAX(live->row_ns, (uint64_t)FIRST_ROW_NS);
-	if (live->runs && !news && away_ns < live->row_ns)
+	if (live->runs && !news && clock_monotonic_ns() - live->since_ns < AWAY_NS)
 		return;
 	draw(live, capture, stats);
-	if (live->runs && !news)
-		live->row_ns = MIN(2 * live->row_ns, (uint64_t)ROW_NS);
 	live->ends = ends;
 	live->mark = (struct status_mark){
 		.elapsed_ns = stats->elapsed_ns,
@@ -63,7 +59,13 @@ void live_tick(struct live *live, const struct weir_capture *capture,
 
 void live_command(struct live *live, bool runs)
 {
+	uint64_t now = clock_monotonic_ns();
+
 	live->runs = runs;
-	if (runs)
+	if (!runs) {
+		live->ended_ns = now;
+	} else if (live->ended_ns == 0 || now - live->ended_ns > PAUSE_NS) {
+		live->since_ns = now;
 		say_live("");
+	}
 }

@@ -6,13 +6,14 @@
 
 struct live {
 	size_t sources;		 /* to be set; the rest begins as 0 */
-	struct status_mark mark; /* what was told last */
+	struct status_mark mark; /* what the last line told */
 	bool runs;		 /* COMMAND does */
 	bool ends;		 /* the capture does, and that was told */
-	uint64_t row_ns;	 /* how long it is away until a row is due */
+	uint64_t since_ns;	 /* since when they do, one after the other */
+	uint64_t ended_ns;	 /* when the last one ended */
 };
 
-/* Draws the line. While COMMAND runs: a row, if it is time for one. */
+/* Draws the line, unless COMMAND has begun just now; that the capture ends is told at once. */
 void live_tick(struct live *live, const struct weir_capture *capture,
 	       const struct weir_stats *stats);
 

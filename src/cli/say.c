@@ -39,12 +39,6 @@ void say_hint(const char *format, ...)
 	va_end(arguments);
 }
 
-void say_row(const char *line)
-{
-	say_live("");
-	fprintf(stderr, "%s\n", line);
-}
-
 void say_live(const char *line)
 {
 	if (!live && !*line)
