@@ -55,6 +55,7 @@ static int set_up(struct weir_capture *capture)
 		.on_recovered = on_recovered,
 		.beside = beside,
 		.data = capture,
+		.shares = capture->shares,
 		.pack_level = (int)capture->options.compress_level,
 		.pack_all = capture->options.to == WEIR_TO_SPOOL,
 	};

@@ -44,17 +44,6 @@ static void apply_limits(struct weir_capture *capture, struct message_batch *bat
 	}
 }
 
-/* Notes whose they are. One source has all that the spool counts. */
-static void count(struct weir_capture *capture, const struct message_batch *batch)
-{
-	struct inlet *inlet = &capture->inlets[batch->source];
-
-	for (size_t i = 0; i < batch->count; i++) {
-		inlet->messages += batch->pieces[i].last;
-		inlet->bytes += batch->pieces[i].size;
-	}
-}
-
 /* Takes pieces of which no message is mixed with another. */
 static int append(void *data, struct message_batch *batch)
 {
@@ -65,8 +54,6 @@ static int append(void *data, struct message_batch *batch)
 	    (inflow_limit_reached(capture) && !spool_in_message(capture->spool)))
 		return 0;
 	apply_limits(capture, batch);
-	if (capture->options.source_count > 1)
-		count(capture, batch);
 	r = spool_has_loss(capture->spool) ? spool_record_loss(capture->spool) : 0;
 	if (r >= 0)
 		r = spool_append(capture->spool, batch);
@@ -198,6 +185,11 @@ int inflow_init(struct weir_capture *capture)
 	capture->inlets = calloc(options->source_count, sizeof(*capture->inlets));
 	if (!capture->inlets)
 		return -ENOMEM;
+	if (options->source_count > 1) { /* a single one has all that the spool counts */
+		capture->shares = calloc(options->source_count, sizeof(*capture->shares));
+		if (!capture->shares)
+			return -ENOMEM;
+	}
 	for (size_t i = 0; r >= 0 && i < options->source_count; i++)
 		r = endpoint_init(&capture->inlets[i].endpoint, &options->sources[i],
 				  &capture->fault);
@@ -310,8 +302,6 @@ struct weir_source_stats inflow_source_stats(const struct weir_capture *capture,
 	struct weir_source_stats stats = {
 		.url = inlet->endpoint.shown_url ? inlet->endpoint.shown_url : "",
 		.state = inlet->state,
-		.messages = inlet->messages,
-		.bytes = inlet->bytes,
 		.error = inlet->error ? inlet->error : "",
 	};
 
@@ -321,7 +311,10 @@ struct weir_source_stats inflow_source_stats(const struct weir_capture *capture,
 		stats.connections = counters.opened;
 		stats.failures = counters.failed;
 	}
-	if (capture->spool && capture->options.source_count == 1) {
+	if (capture->shares) {
+		stats.messages = capture->shares[source].messages;
+		stats.bytes = capture->shares[source].bytes;
+	} else if (capture->spool) {
 		struct spool_counters counters = spool_counters(capture->spool);
 
 		stats.messages = counters.messages;
@@ -342,4 +335,5 @@ void inflow_done(struct weir_capture *capture)
 	intake_free(capture->intake);
 	filter_free(capture->filter);
 	free(capture->inlets);
+	free(capture->shares);
 }

@@ -25,7 +25,6 @@ struct inlet {
 	struct source *source;
 	struct token token;
 	uint64_t lost_ns; /* since when it has no open connection, after it had one; 0: it has */
-	uint64_t messages, bytes;     /* captured, where there are several sources */
 	enum weir_source_state state; /* but for what ends because the capture does */
 	char *error;		      /* what went wrong last; NULL: nothing */
 };
@@ -35,9 +34,10 @@ struct weir_capture {
 	struct fault fault;
 	struct inlet *inlets; /* options.source_count */
 	size_t inlets_running;
-	struct filter *filter; /* NULL: no message is looked into */
-	struct intake *intake; /* NULL: there is one connection at a time, and no filter */
-	uint32_t connections;  /* begun in this run */
+	struct segment_share *shares; /* of each of several sources; NULL: there is one */
+	struct filter *filter;	      /* NULL: no message is looked into */
+	struct intake *intake;	      /* NULL: there is one connection at a time, and no filter */
+	uint32_t connections;	      /* begun in this run */
 	struct loop *loop;
 	struct spool *spool;
 	struct delivery *delivery;

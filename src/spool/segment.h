@@ -27,6 +27,11 @@ struct segment {
 	uint64_t last_time_ns;
 };
 
+/* What is captured of one source. */
+struct segment_share {
+	uint64_t messages, bytes;
+};
+
 /* Counts one more message. */
 static inline void segment_count(struct segment *segment, const struct format_entry *message)
 {

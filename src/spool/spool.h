@@ -49,6 +49,7 @@ struct spool_options {
 	 * be NULL. */
 	uint64_t (*beside)(void *data);
 	void *data;
+	struct segment_share *shares; /* of each source, counted as it is captured. May be NULL. */
 	int pack_level; /* of the compression of segments that wait, as of codec.h; 0: none */
 	bool pack_all;	/* also the one that would come out next, since none will */
 };

@@ -78,6 +78,7 @@ int spool_make_writer(struct spool *spool, uint64_t first_seq, struct writer **r
 		.disk_max = spool->options.disk_max / SPOOL_SEGMENTS_PER_CAP,
 		.unnamed = spool->options.ephemeral,
 		.named_later = spool->durable != NULL,
+		.shares = spool->options.shares,
 	};
 	int r = delete_unmade(spool);
 

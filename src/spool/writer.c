@@ -261,6 +261,22 @@ static int write_pending(struct writer *writer, uint64_t spare)
 	return r;
 }
 
+/* Counts whose messages they are that are committed now. */
+static void count_shares(const struct writer *writer)
+{
+	struct segment_share *shares = writer->options.shares;
+
+	for (size_t i = 0; shares && i < writer->entry_count; i++) {
+		struct format_entry entry;
+
+		format_read_entry(writer->entries[i], &entry);
+		if (format_is_event(&entry))
+			continue;
+		shares[entry.source].messages++;
+		shares[entry.source].bytes += entry.length;
+	}
+}
+
 int writer_commit(struct writer *writer, uint64_t spare)
 {
 	int r = write_pending(writer, spare), held;
@@ -275,6 +291,7 @@ int writer_commit(struct writer *writer, uint64_t spare)
 		(void)writer_give_up(writer);
 		return r;
 	}
+	count_shares(writer);
 	clear_pending(writer);
 	if (writer->options.disk_max > 0)
 		measure(writer);

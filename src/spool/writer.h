@@ -18,6 +18,7 @@ struct writer_options {
 	uint64_t disk_max;     /* or with so much data and index together; 0: no limit */
 	bool unnamed;	       /* the files have no names, and go to the segment in the end */
 	bool named_later;      /* somebody else calls segment_rename() after the seal */
+	struct segment_share *shares; /* of each source, to be counted; may be NULL */
 };
 
 /* Makes both files. Errors: −ENOMEM, those of tempfile_open(), write(2). */

@@ -15,7 +15,8 @@ from frames import text, texts
 from harness import LIMIT, SANITIZED, wait_until
 from servers.hostile import sending, sending_and_waiting
 from terminal import Terminal
-from turns import AT_ONCE, answering, confirm, in_turn
+from test_faults import library  # noqa: F401 (a fixture)
+from turns import AT_ONCE, answering, confirm, forgiving, in_turn
 
 MESSAGES = [b"x" * 100] * 1000
 NUMBERS = ["messages", "bytes", "wire_bytes", "duration_ns", "segments", "acked", "kept",
@@ -72,6 +73,22 @@ def test_json_of_several(weir, serve):
     assert (three["state"], three["messages"], three["failures"]) == ("ended", 0, 1)
     assert "503 Oh" in three["error"]
     assert result.report["messages"] == 11 and result.report["url"] == stays.url
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer does not mix with LD_PRELOAD")
+@pytest.mark.parametrize("messages", [[b"x" * 4000] * 1000, [b"y" * 3_000_000]], ids=["small", "large"])
+def test_json_of_several_on_a_full_disk(library, weir, serve, place, messages):  # noqa: F811
+    """What was read, but found no room in the end, was not captured."""
+    log = place.root / "faults"
+    urls = [serve(forgiving(sending_and_waiting(texts(m)))).url for m in ([b"abc"] * 10, messages)]
+    env = {"LD_PRELOAD": str(library), "WEIR_FAULT": "writev:ENOSPC:5:0", "WEIR_FAULT_PROGRAM": "weir",
+           "WEIR_FAULT_LOG": str(log)}
+    process = weir.start_capture(*urls, "--keep", "--spool", place.root / "spool", "--status", "json", env=env)
+    wait_until(log.exists, "the disk is full")
+    process.signal()
+    report = process.wait().report
+    for name in ("messages", "bytes"):
+        assert sum(source[name] for source in report["sources"]) == report[name]
 
 
 def test_json_of_one_that_comes_and_goes(weir, serve):
