@@ -48,11 +48,12 @@ static volatile sig_atomic_t last_signal;
 static void on_signal(int number)
 {
 	static uint64_t last_ns;
+	static unsigned wishes;
 	uint64_t now = clock_monotonic_ns();
 
 	if (last_signal && (number == SIGHUP || now - last_ns < ECHO_NS))
 		return;
-	if (last_signal)
+	if (++wishes == 2) /* those behind it must not put it off */
 		alarm(HURRY_S);
 	last_ns = now;
 	last_signal = number;
@@ -276,6 +277,7 @@ static int capture(struct run *run)
 	if (outcome == WEIR_ABORTED) /* to free it is to wait for a sync that may never end */
 		_exit(EXIT_SIGNAL + last_signal);
 	stopping = NULL;
+	spool_left = NULL;
 	weir_capture_free(run->capture);
 	return (int)outcome;
 }
