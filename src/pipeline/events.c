@@ -183,6 +183,7 @@ int events_stop(void *data)
 		return events_end(capture, WEIR_END_STOP, CLOSE_NORMAL);
 	capture->aborted = true;
 	capture->stats.end = WEIR_END_STOP;
+	inflow_abort(capture);
 	delivery_abort(capture->delivery);
 	loop_stop(capture->loop);
 	return 0;

@@ -260,6 +260,12 @@ int inflow_close(struct weir_capture *capture, uint16_t close_code)
 	return r;
 }
 
+void inflow_abort(struct weir_capture *capture)
+{
+	for (size_t i = 0; i < capture->options.source_count; i++)
+		token_done(&capture->inlets[i].token);
+}
+
 int inflow_resume(struct weir_capture *capture)
 {
 	int r = 0;

@@ -70,6 +70,9 @@ int inflow_start(struct weir_capture *capture);
 int inflow_close(struct weir_capture *capture, uint16_t close_code);
 int inflow_resume(struct weir_capture *capture);
 
+/* Ends what runs for the sources: nothing of it is wanted any more. */
+void inflow_abort(struct weir_capture *capture);
+
 /* Writes what was taken, and does what follows from that; its data is the capture. */
 int inflow_flush(void *data);
 
