@@ -49,6 +49,7 @@ static int set_up(struct weir_capture *capture)
 		.disk_max = capture->options.disk_max,
 		.min_free = capture->options.min_free,
 		.may_drop = capture->options.on_full == WEIR_FULL_DROP_OLDEST,
+		.may_lose = capture->options.on_full == WEIR_FULL_DROP_NEWEST,
 		.sync = spool_sync_of[capture->options.sync],
 		.sync_bytes = capture->options.sync_bytes,
 		.take_early = capture->options.to == WEIR_TO_STREAM,

@@ -274,7 +274,7 @@ int pressure_end(struct weir_capture *capture)
 	if (capture->intake)
 		intake_give_up(capture->intake);
 	r = spool_give_up(capture->spool);
-	return r < 0 ? r : spool_record_loss(capture->spool);
+	return r < 0 ? r : spool_record_last_loss(capture->spool);
 }
 
 /* Whoever asks for room cannot take an error. */

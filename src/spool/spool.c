@@ -54,6 +54,8 @@ static int begin(struct spool *spool)
 		r = spool_begin_sync(spool);
 	if (r >= 0)
 		r = spool_begin_packing(spool);
+	if (r >= 0)
+		spool_keep_room(spool);
 	return r < 0 ? r : measure_others(spool);
 }
 
@@ -98,6 +100,7 @@ void spool_free(struct spool *spool)
 	packer_free(spool->packing.packer);
 	writer_free(spool->writer);
 	writer_free(spool->own);
+	tempfile_close(&spool->kept_room);
 	free_list(spool->acked);
 	free_list(spool->undeleted);
 	waiting_clear(&spool->waiting);

@@ -37,6 +37,7 @@ struct spool_options {
 	uint64_t segment_bytes;	   /* when a segment is full; not 0 */
 	uint64_t segment_messages; /* the same; 0: no limit */
 	bool may_drop;		   /* spool_drop_oldest() is used */
+	bool may_lose;		   /* spool_note_loss() is used */
 	uint64_t min_free;	   /* bytes of the disk that are to stay free */
 	uint64_t disk_max;	   /* bytes that all files together may take; 0: no limit */
 	enum spool_sync sync;	   /* not when ephemeral */
@@ -106,6 +107,9 @@ int spool_drop_oldest(struct spool *spool);
 /* Puts on record, as one gap, what was noted since the last time, unless a message is open, or
  * there is no room. */
 int spool_record_loss(struct spool *spool);
+
+/* The same at the end, for which some room is kept from the beginning, where it can be. */
+int spool_record_last_loss(struct spool *spool);
 bool spool_has_loss(const struct spool *spool); /* there is something to put on record */
 
 struct spool_event {

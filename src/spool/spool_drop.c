@@ -3,6 +3,9 @@
  * of the oldest segment. Either way their number and times are noted, and go on record as one gap
  * as soon as something is written again. A segment that is dropped may hold such gaps itself; they
  * are taken over, so that the record always tells of all that is missing in front of it.
+ *
+ * A disk that is full at the end has no room for that gap either. So a file without a name takes it
+ * from the beginning, and gives it back then.
  */
 #include "spool/spool_state.h"
 
@@ -11,6 +14,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <tempfile.h>
 
 #define ENTRIES_AT_ONCE 2048
 
@@ -196,6 +200,17 @@ void spool_recall_loss(struct spool *spool)
 	spool->counters.lost_events += tally.events;
 }
 
+void spool_keep_room(struct spool *spool)
+{
+	bool wanted = spool->options.may_lose || spool->options.may_drop;
+
+	if (!wanted || spool->kept_room ||
+	    tempfile_open_anonymous(&spool->kept_room, .dir_fd = &spool->directory.fd) < 0)
+		return;
+	if (tempfile_reserve(spool->kept_room, SPOOL_LAST_GAP_COST) < 0)
+		tempfile_close(&spool->kept_room);
+}
+
 bool spool_has_loss(const struct spool *spool)
 {
 	return spool->loss.messages > 0;
@@ -224,4 +239,11 @@ int spool_record_loss(struct spool *spool)
 	event.value = loss.bytes;
 	event.time_ns = loss.last_ns;
 	return r < 0 ? r : spool_add_event(spool, &event);
+}
+
+int spool_record_last_loss(struct spool *spool)
+{
+	if (spool_has_loss(spool))
+		tempfile_close(&spool->kept_room);
+	return spool_record_loss(spool);
 }

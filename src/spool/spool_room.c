@@ -62,7 +62,8 @@ static uint64_t taken(const struct spool *spool)
 	const struct spool_options *options = &spool->options;
 	uint64_t beside = options->beside ? options->beside(options->data) : 0;
 
-	return spool_held(spool) + spool->other_bytes + beside + spool_pack_reserve(spool);
+	return spool_held(spool) + spool->other_bytes + beside + spool_pack_reserve(spool) +
+	       (spool->kept_room ? SPOOL_LAST_GAP_COST : 0);
 }
 
 uint64_t spool_spare(const struct spool *spool)

@@ -16,10 +16,11 @@
 #include <errno.h>
 
 /* Why something waits in memory, where it is no call that has found no room: */
-#define SPOOL_SPLIT (-EAGAIN)	   /* it was taken out again by spool_split(), */
-#define SPOOL_AT_CAP (-EFBIG)	   /* or is more than disk_max leaves, */
-#define SPOOL_AT_MIN_FREE (-ENOSR) /* or than what is to stay free */
-#define SPOOL_SEGMENTS_PER_CAP 4   /* so that one can be written while others are processed */
+#define SPOOL_SPLIT (-EAGAIN)	    /* it was taken out again by spool_split(), */
+#define SPOOL_AT_CAP (-EFBIG)	    /* or is more than disk_max leaves, */
+#define SPOOL_AT_MIN_FREE (-ENOSR)  /* or than what is to stay free */
+#define SPOOL_LAST_GAP_COST KIB(16) /* a segment of its own, and the names of that */
+#define SPOOL_SEGMENTS_PER_CAP 4    /* so that one can be written while others are processed */
 
 struct spool_packing {
 	struct packer *packer;	      /* NULL: nothing is, or was, compressed */
@@ -47,6 +48,8 @@ struct spool {
 	struct segment *kept; /* those without names, which only we can keep, and where old ones may
 				 be dropped, all */
 	struct loss loss;     /* was dropped, and is not on record yet */
+	struct tempfile
+		*kept_room;   /* a file that takes the room for that, until the end; or NULL */
 	bool gapped;	      /* the open segment holds such a record */
 	uint64_t other_bytes; /* the same of all other files in the directory, where there is a cap
 			       */
@@ -97,6 +100,9 @@ bool spool_has_room_for_event(const struct spool *spool, enum format_kind kind);
 
 /* Whether all that was appended can be written: 0, SPOOL_AT_CAP or SPOOL_AT_MIN_FREE. */
 int spool_fits(struct spool *spool);
+
+/* Takes the room that the last gap will need, if there is some. */
+void spool_keep_room(struct spool *spool);
 
 /* How much may be reserved ahead of what is written. */
 uint64_t spool_spare(const struct spool *spool);

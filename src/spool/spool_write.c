@@ -106,6 +106,7 @@ static int open_segment(struct spool *spool)
 	spool->open_since_ns = clock_monotonic_ns();
 	if (!may_begin_segment(spool))
 		return spool_note_full(spool, -EMFILE);
+	spool_keep_room(spool); /* if there was none before */
 	return spool_note_full(spool, spool_make_writer(spool, spool->next_seq, &spool->writer));
 }
 

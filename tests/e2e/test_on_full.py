@@ -227,7 +227,7 @@ def test_min_free(weir, serve, small_disk):
 
 
 def test_the_end_on_a_full_disk(weir, serve, small_disk):
-    """The index ends with a block, so that not even the gap finds room: it is counted all the same."""
+    """The index ends with a block; still there is room for the gap, which was kept for it."""
     spool, first = small_disk / "spool", [message(n, 10) for n in range(125)]
 
     def script(connection):
@@ -240,7 +240,8 @@ def test_the_end_on_a_full_disk(weir, serve, small_disk):
     server = serve(script)
     report = weir.capture(server.url, "--spool", spool, "--keep", "--on-full", "drop-newest",
                           "--status", "json").expect(0).report
-    assert payloads_of(spool) == first
+    kept, gaps = payloads_of(spool), gaps_of(spool)
+    assert kept == first and [gap[:2] for gap in gaps] == [(10, 10 * 5007)]
     assert (report["messages"], report["dropped_messages"]) == (125, 10)
     assert [path.suffix for path in spool.glob("*.index*")] == [".index"]
     server.join()
