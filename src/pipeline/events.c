@@ -149,7 +149,8 @@ int events_age(void *data)
 		r = spool_seal(capture->spool);
 		if (r < 0)
 			return events_fail_storage(capture, r);
-		return events_kick(capture);
+		r = events_kick(capture);
+		return r >= 0 && pressure_is_on(capture) ? pressure_begin(capture) : r;
 	}
 	events_watch_age(capture);
 	return 0;

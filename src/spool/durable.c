@@ -131,6 +131,11 @@ int durable_commit(struct durable *durable, const struct writer *writer,
 	return go_on(durable, writer);
 }
 
+int durable_wait(struct durable *durable)
+{
+	return syncer_wait(durable->syncer);
+}
+
 int durable_seal(struct durable *durable, const struct writer *writer, const struct sync_mark *mark)
 {
 	durable->captured = *mark;

@@ -30,6 +30,9 @@ void durable_note_names(struct durable *durable);
 int durable_commit(struct durable *durable, const struct writer *writer,
 		   const struct sync_mark *mark);
 
+/* Waits until a segment may be sealed. Errors: sync_progress.full, when nobody knows how long. */
+int durable_wait(struct durable *durable);
+
 /* The open segment was sealed, up to `mark`, and noted; its writer has the files still. */
 int durable_seal(struct durable *durable, const struct writer *writer,
 		 const struct sync_mark *mark);

@@ -129,21 +129,28 @@ int spool_commit_open(struct spool *spool)
 	return r;
 }
 
+/* The number is noted before the segment can be acknowledged, or the numbers would begin anew in an
+ * empty spool. */
+static int seal_files(struct spool *spool, uint64_t end_seq)
+{
+	int r = spool->durable ? durable_wait(spool->durable) : 0;
+
+	if (r >= 0 && !spool->options.ephemeral)
+		r = directory_note_seq(&spool->directory, end_seq);
+	return r < 0 ? r : writer_seal(spool->writer);
+}
+
 /* Turns the open segment, all of which is committed, into a sealed one. */
 int spool_seal_committed(struct spool *spool)
 {
 	CLEANUP(segment_free) struct segment *segment = malloc(sizeof(*segment));
-	int r = 0;
+	int r;
 
 	if (!segment)
 		return -ENOMEM;
 	*segment = writer_committed(spool->writer);
 	segment->gapped = spool->gapped;
-	/* Before it can be acknowledged, or the numbers would begin anew in an empty spool. */
-	if (!spool->options.ephemeral)
-		r = directory_note_seq(&spool->directory, segment->first_seq + segment->records);
-	if (r >= 0)
-		r = writer_seal(spool->writer);
+	r = seal_files(spool, segment->first_seq + segment->records);
 	if (r < 0)
 		return r;
 	segment->disk_bytes = writer_held(spool->writer);

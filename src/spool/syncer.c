@@ -151,6 +151,7 @@ static bool wait_for_room(struct syncer *syncer, int error)
 	if (syncer->progress.full == 0)
 		wake(syncer);
 	syncer->progress.full = error;
+	pthread_cond_signal(&syncer->room);
 	if (!syncer->stopping)
 		pthread_cond_timedwait(&syncer->work, &syncer->mutex, &until);
 	stopping = syncer->stopping;
@@ -340,14 +341,25 @@ struct sync_progress syncer_progress(struct syncer *syncer)
 	return syncer_look(syncer);
 }
 
+int syncer_wait(struct syncer *syncer)
+{
+	const struct sync_progress *progress = &syncer->progress;
+	int r;
+
+	pthread_mutex_lock(&syncer->mutex);
+	while (syncer->queued == SYNCER_QUEUE && progress->error == 0 && progress->full == 0)
+		pthread_cond_wait(&syncer->room, &syncer->mutex);
+	r = syncer->queued == SYNCER_QUEUE ? progress->full : 0;
+	pthread_mutex_unlock(&syncer->mutex);
+	return r;
+}
+
 void syncer_submit(struct syncer *syncer, const struct sync_job *job)
 {
 	struct sync_job left = *job;
 
 	pthread_mutex_lock(&syncer->mutex);
-	while (syncer->queued == SYNCER_QUEUE && syncer->progress.error == 0)
-		pthread_cond_wait(&syncer->room, &syncer->mutex);
-	if (syncer->progress.error == 0) {
+	if (syncer->progress.error == 0 && syncer->queued < SYNCER_QUEUE) {
 		syncer->queue[syncer->queued++] = left;
 		syncer->progress.jobs++;
 		left.data_fd = left.index_fd = -1;

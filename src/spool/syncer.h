@@ -58,7 +58,10 @@ struct sync_progress syncer_progress(struct syncer *syncer);
 /* The same without a say in who is woken. */
 struct sync_progress syncer_look(struct syncer *syncer);
 
-/* Takes a job and its descriptors. While SYNCER_QUEUE jobs wait, so does the caller. */
+/* Waits until one more job can wait. Errors: sync_progress.full, when that may take for ever. */
+int syncer_wait(struct syncer *syncer);
+
+/* Takes a job and its descriptors. Where jobs may wait already, syncer_wait() comes before. */
 void syncer_submit(struct syncer *syncer, const struct sync_job *job);
 
 DEFINE_CLEANUP(struct syncer *, syncer_free);

@@ -244,6 +244,23 @@ def test_never_any_room_for_a_name(library, weir, serve, place, policy):  # noqa
 
 
 @preloaded
+@pytest.mark.parametrize("policy", ["block", "drop-newest"])
+def test_many_segments_without_room_for_their_names(library, weir, serve, place, policy):  # noqa: F811
+    """However many wait for it, a signal is obeyed, and all that was captured is in the spool."""
+    spool = place.root / "spool"
+    env = {"LD_PRELOAD": str(library), "WEIR_FAULT": "renameat:ENOSPC:1:0", "WEIR_FAULT_PROGRAM": "weir"}
+    server = serve(sending_and_waiting(texts(MESSAGES)))
+    process = weir.start_capture(server.url, "--spool", spool, "--keep", "--sync", "seal", "--on-full", policy,
+                                 "--segment-messages", "1", "--status", "json", env=env)
+    wait_until(lambda: str(spool) in process.err_so_far(), "it says so")
+    wait_until(lambda: len(list(spool.glob("*.open"))) > 16, "there are many")
+    process.signal()
+    result = process.wait().expect(5, "space", str(spool))
+    weir.capture(serve(sending(b"")).url, "--spool", spool, "--keep").expect(0)
+    assert payloads_of(spool) == MESSAGES[:result.report["messages"]]
+
+
+@preloaded
 def test_the_server_is_told_of_a_sync_that_fails(faulty, serve, place):  # noqa: F811
     def script(connection):
         connection.upgrade(more=texts(MESSAGES[:10]))
