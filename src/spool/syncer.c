@@ -83,14 +83,16 @@ static int sync_names(const struct syncer *syncer)
 	return fsync(syncer->dir_fd) < 0 ? -errno : 0;
 }
 
-/* What cannot be opened is no file of a segment that could be handed on: it was acknowledged
- * meanwhile, or put aside. */
+/* What is not there was acknowledged meanwhile, or put aside. What cannot be opened for another reason
+ * is synced with all of the file system. */
 static int sync_by_name(const struct syncer *syncer, uint64_t seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
 	CLEANUP_FD int fd = openat(syncer->dir_fd, format_name(name, seq, suffix),
 				   O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
+	if (fd < 0 && errno != ENOENT)
+		return syncfs(syncer->dir_fd) < 0 ? -errno : 0;
 	return sync_data(fd);
 }
 

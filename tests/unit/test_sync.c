@@ -9,6 +9,7 @@
 #include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/vfs.h>
 
 #define WAIT_MS 20000
@@ -646,6 +647,26 @@ static void test_what_earlier_runs_left_is_synced_first(void **state)
 	spool_keep(spool, segment);
 }
 
+/* As when there are no descriptors left: then everything on the disk is. */
+static void test_what_cannot_be_opened_is_synced_too(void **state)
+{
+	struct rlimit limit, none;
+	SPOOL *spool = NULL;
+
+	(void)state;
+	leave_two_segments();
+	hold_at(3);
+	spool = open_spool(&(struct spool_options){.sync = SPOOL_SYNC_SEAL});
+	wait_for_calls(3);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){.rlim_cur = STDERR_FILENO + 1, .rlim_max = limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	let_go();
+	assert_int_equal(collect_all(spool), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_synced("PNLFFFF");
+}
+
 static void test_many_that_earlier_runs_left(void **state)
 {
 	CLEANUP(spool_free)
@@ -729,6 +750,7 @@ int main(void)
 		TEST(test_one_sync_of_the_names_for_all_that_wait),
 		TEST(test_what_waits_is_closed_at_the_end),
 		TEST(test_what_earlier_runs_left_is_synced_first),
+		TEST(test_what_cannot_be_opened_is_synced_too),
 		TEST(test_many_that_earlier_runs_left),
 		TEST(test_what_is_left_open_is_durable_at_the_end),
 		TEST(test_what_is_in_memory_is_refused),
