@@ -22,6 +22,7 @@ struct found {
 	struct spool *spool;
 	struct recovery recovery;
 	struct segment *last; /* queued */
+	bool left;	      /* something is as it was */
 };
 
 /* How much disk space a recovery may take, when `held` bytes are held already. */
@@ -80,6 +81,7 @@ static void leave(struct found *found, const struct listing_entry *entry, int er
 		.kind = RECOVER_LEFT, .first_seq = entry->first_seq, .error = error};
 	uint64_t entries = entries_in(found->recovery.dir_fd, entry);
 
+	found->left = true;
 	found->spool->next_seq = MAX(found->spool->next_seq, entry->first_seq + entries + 1);
 	if (found->recovery.tell)
 		found->recovery.tell(found->recovery.data, &news);
@@ -165,7 +167,7 @@ int spool_take_over(struct spool *spool)
 	 * killed, before another one is sealed. */
 	if (r >= 0 && spool->next_seq > noted)
 		r = directory_note_seq(&spool->directory, spool->next_seq);
-	if (r >= 0)
+	if (r >= 0 && !found.left)
 		directory_note_settled(&spool->directory);
 	if (io_is_full(r)) /* a full disk does not stop a start */
 		r = 0;

@@ -7,9 +7,11 @@ import pytest
 from crc32c import crc32c
 from damage import MESSAGES, flip, spool  # noqa: F401 (one is a fixture)
 from frames import text, texts
+from harness import SANITIZED
 from servers.hostile import sending
 from spool_reader import DAMAGED, ENTRY, GAP, GAP_END, HEADER, LOST, payloads_of, read_segment, records_of
 from spool_writer import header, write_spool
+from test_faults import faulty, library  # noqa: F401 (fixtures)
 
 
 def indexes(spool):
@@ -113,6 +115,18 @@ def test_data_that_no_entry_speaks_of(weir, serve, spool, collector, size):
     assert weir.run("check", spool).expect(0).out.count(b".data.cut: ") == 1
     assert continued(weir, serve, spool, collector).expect(0).complaint == ""
     assert endings(spool) == [], "it stays until the next start"
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer does not mix with LD_PRELOAD")
+def test_what_a_start_has_left_is_asked_about_by_the_next_one(faulty, weir, serve, spool, collector):  # noqa: F811
+    just_begun(spool, 500, b"x" * 100)
+    after_a_loss_of_power(spool)
+    result, happened = faulty("reopen:EMFILE:1:0", "capture", serve(sending(text("new"))).url, "--spool", spool,
+                              "--keep", path=".index.open")
+    assert happened
+    result.expect(0, f"segment {500}")
+    assert ".index.open" in endings(spool)
+    continued(weir, serve, spool, collector).expect(0, f"{500:020}.data.cut", "no entry")
 
 
 def test_after_a_death_alone_nothing_is_told(weir, serve, spool, collector):
