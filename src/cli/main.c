@@ -105,7 +105,8 @@ int main(int argc, char **argv)
 		return WEIR_USAGE;
 	}
 	if (asks_for_help(argv[1]))
-		return check_output(argc > 2 ? run_help(argv[2]) : print_help());
+		return check_output(argc > 2 && !asks_for_help(argv[2]) ? run_help(argv[2])
+									: print_help());
 	if (strcmp(argv[1], "--version") == 0)
 		return check_output(printf("weir %s\n", weir_version()) < 0);
 	return check_output(run(argc - 1, argv + 1));

@@ -105,6 +105,8 @@ def test_help_goes_to_standard_output(weir, arguments):
 def test_help_with_a_command(weir):
     assert weir.run("help", "cat").expect(0).out == weir.run("cat", "--help").expect(0).out
     weir.run("help", "no-such-command").expect(2, "no-such-command")
+    for words in (["help", "help"], ["help", "--help"], ["-h", "-h"], ["--help", "help"]):
+        assert weir.run(*words).expect(0).out == weir.run("--help").out
 
 
 @pytest.mark.parametrize("command", [["gzip"], ["wc", "-l"], ["./load", "{}", "--fast"]])
