@@ -49,7 +49,7 @@ def weir(place):
 
 def _survivors(mark):
     """A process that is just ending gets a moment for it."""
-    end = time.monotonic() + 2
+    end = time.monotonic() + harness.LIMIT / 2
     while (found := harness.marked_processes(mark)) and time.monotonic() < end:
         time.sleep(0.01)
     return found

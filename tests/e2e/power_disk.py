@@ -20,7 +20,7 @@ WRITE, FLUSH, ZEROS = 1, 2, 3
 ENTRY = struct.Struct("=QQQ")
 SECTOR = 512
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
-LIMIT_S = 60
+LIMIT_S = 120
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import frames
 from apart import Unavailable, libc
-from harness import LIMIT
+from harness import LIMIT, MARK, marked_processes, wait_until
 from kills import wait_for
 from power_disk import (Images, RecordedDisk, choose_cuts, explore, mount_memory, own_mounts,
                         sync_other)
@@ -178,7 +178,8 @@ class Recording:
         code = wait_for(process, (self.root / "err").read_text)
         said = (self.root / "err").read_text()
         assert code == 0 or (killed and code == -signal.SIGKILL), f"exit code {code}: {said}"
-        time.sleep(0.05)  # what COMMAND has begun, it ends
+        mark = self.programs.environment[MARK]
+        wait_until(lambda: not marked_processes(mark), "what COMMAND has begun, it ends")
         self._note(run)
 
     def _sync_something(self):

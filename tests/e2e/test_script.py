@@ -132,9 +132,9 @@ def test_the_server_ends_it_meanwhile(weir, serve, steps):
         connection.finish(1008)
 
     server = serve(script)
-    result = weir.capture(server.url, "--script", steps('send login\nexpect 10s "ok"'), *AT_ONCE)
+    result = weir.capture(server.url, "--script", steps('send login\nexpect 1h "ok"'), *AT_ONCE)
     result.expect(4, "1008")
-    assert len(server.connections) == 1 and result.seconds < 9
+    assert len(server.connections) == 1
 
 
 def test_stopped_while_it_expects(weir, serve, steps):
