@@ -1,8 +1,8 @@
 /*
  * What COMMAND prints is not seen here, so all that can be done is not to be in its way. The line
  * is wiped off before COMMAND starts, and stays away while it runs. Where it runs for long, or one
- * runs behind the other, the line would never be seen: then both share the terminal, and the line ends
- * with a space, so that what COMMAND prints does not run together with its last number.
+ * runs behind the other, the line would never be seen: then both share the terminal, and the line
+ * ends with a space, so that what COMMAND prints does not run together with its last number.
  */
 #include "cli/live.h"
 
