@@ -107,11 +107,13 @@ int source_on_timer(void *data)
 	return source_connect(source, link);
 }
 
-/* The connection is old: a new one is to take its place. */
+/* The connection is old: a new one is to take its place, whose end will not tell how long this one
+ * has lived. */
 int source_on_age(void *data)
 {
 	struct source *source = data;
 
+	backoff_lived(&source->backoff, source->options.connection_age_ns);
 	source->renewing = true;
 	source->next_ns = clock_monotonic_ns();
 	ring(source);

@@ -1,5 +1,6 @@
 """--max-connection-age: the new connection comes first, and what is under way on the old one stays."""
 
+import re
 import threading
 import time
 
@@ -311,3 +312,25 @@ def test_without_reconnect_the_end_is_the_end(weir, serve):
     result, spool = weir.captured(server.url, *AGE)
     result.expect(4, "1012")
     assert payloads_of(spool) == [b"one", b"two"] and len(server.connections) == 2
+
+
+@pytest.mark.torture
+def test_waits_begin_anew_behind_one_that_got_old(weir, serve_many):
+    """They are drawn, so only many captures show what they are drawn from."""
+    def capture(number):
+        names = iter(range(100))
+
+        def script(connection):
+            connection.upgrade(more=text("hello"))
+            if next(names) == 3:  # it lives until the next one takes its place, which does not last
+                connection.answer_close()
+
+        return weir.start_capture(serve_many(script).url, "--keep", "--spool", weir.place.root / str(number),
+                                  "--reconnect", "--retry-wait-max", "4s", "--max-connection-age", "5s")
+
+    processes = [capture(number) for number in range(8)]
+    for process in processes:
+        wait_until(lambda process=process: process.err_so_far().count("comes in ") >= 4, "four waits", 60)
+        process.signal()
+        fourth = re.findall(r"comes in (\S+) (\S+)", process.wait().err)[3]
+        assert fourth[1] != "s" or float(fourth[0]) <= 1
