@@ -55,8 +55,10 @@ static int begin(struct spool *spool)
 	if (r >= 0)
 		r = spool_begin_packing(spool);
 	if (r >= 0)
+		r = measure_others(spool);
+	if (r >= 0)
 		spool_keep_room(spool);
-	return r < 0 ? r : measure_others(spool);
+	return r;
 }
 
 int spool_open(const struct spool_options *options, struct spool **ret_spool)

@@ -204,11 +204,12 @@ void spool_keep_room(struct spool *spool)
 {
 	bool wanted = spool->options.may_lose || spool->options.may_drop;
 
-	if (!wanted || spool->kept_room ||
+	if (!wanted || spool->kept_room || spool_find_room(spool, SPOOL_LAST_GAP_COST) < 0 ||
 	    tempfile_open_anonymous(&spool->kept_room, .dir_fd = &spool->directory.fd) < 0)
 		return;
 	if (tempfile_reserve(spool->kept_room, SPOOL_LAST_GAP_COST) < 0)
 		tempfile_close(&spool->kept_room);
+	spool->free.ns = 0; /* it is to be looked at again */
 }
 
 bool spool_has_loss(const struct spool *spool)
@@ -245,5 +246,6 @@ int spool_record_last_loss(struct spool *spool)
 {
 	if (spool_has_loss(spool))
 		tempfile_close(&spool->kept_room);
+	spool->free.ns = 0;
 	return spool_record_loss(spool);
 }

@@ -9,12 +9,10 @@
 
 #include "base/clock.h"
 #include "base/io.h"
-#include "spool/appender.h"
 
 #include <errno.h>
 #include <sys/statvfs.h>
 
-#define SEGMENT_COST ((uint64_t)2 * APPENDER_BLOCK) /* two files that end within a block */
 #define OTHER_COST KIB(64) /* events, blocks that the file system needs to find others */
 #define GAPS_COST KIB(16)  /* of that, for what was dropped alone */
 #define FREE_NS (20 * NS_PER_MS)
@@ -104,10 +102,21 @@ bool spool_has_room_for_event(const struct spool *spool, enum format_kind kind)
 
 	if (max == 0)
 		return true;
-	promised = taken(spool) + SEGMENT_COST + (is_gap ? 0 : GAPS_COST);
+	promised = taken(spool) + SPOOL_SEGMENT_COST + (is_gap ? 0 : GAPS_COST);
 	if (spool->writer)
 		promised += writer_promised(spool->writer) - writer_held(spool->writer);
 	return promised <= max;
+}
+
+int spool_find_room(struct spool *spool, uint64_t bytes)
+{
+	uint64_t max = spool->options.disk_max;
+
+	if (max > 0 && taken(spool) + bytes > max)
+		return SPOOL_AT_CAP;
+	if (spool->options.min_free > 0 && free_now(spool) < bytes)
+		return SPOOL_AT_MIN_FREE;
+	return 0;
 }
 
 /* Whether all that was appended can be written. Events were asked for before they were. */

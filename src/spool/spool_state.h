@@ -19,6 +19,7 @@
 #define SPOOL_SPLIT (-EAGAIN)	    /* it was taken out again by spool_split(), */
 #define SPOOL_AT_CAP (-EFBIG)	    /* or is more than disk_max leaves, */
 #define SPOOL_AT_MIN_FREE (-ENOSR)  /* or than what is to stay free */
+#define SPOOL_SEGMENT_COST KIB(8)   /* two files that end within a block */
 #define SPOOL_LAST_GAP_COST KIB(16) /* a segment of its own, and the names of that */
 #define SPOOL_SEGMENTS_PER_CAP 4    /* so that one can be written while others are processed */
 
@@ -97,6 +98,9 @@ static inline void spool_enqueue(struct spool *spool, struct segment *segment)
 
 /* Whether an event can be added without passing the cap. The last of the room is for gaps. */
 bool spool_has_room_for_event(const struct spool *spool, enum format_kind kind);
+
+/* Whether there is room for so many bytes: 0, SPOOL_AT_CAP or SPOOL_AT_MIN_FREE. */
+int spool_find_room(struct spool *spool, uint64_t bytes);
 
 /* Whether all that was appended can be written: 0, SPOOL_AT_CAP or SPOOL_AT_MIN_FREE. */
 int spool_fits(struct spool *spool);

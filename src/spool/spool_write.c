@@ -107,6 +107,9 @@ static int open_segment(struct spool *spool)
 	if (!may_begin_segment(spool))
 		return spool_note_full(spool, -EMFILE);
 	spool_keep_room(spool); /* if there was none before */
+	spool->full = spool_find_room(spool, SPOOL_SEGMENT_COST);
+	if (spool->full < 0)
+		return 0;
 	return spool_note_full(spool, spool_make_writer(spool, spool->next_seq, &spool->writer));
 }
 

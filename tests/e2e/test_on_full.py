@@ -13,7 +13,7 @@ import spool_reader
 from filling import Filler
 from frames import texts
 from harness import LIMIT, disk_held, wait_until
-from servers.hostile import sending
+from servers.hostile import sending, sending_and_waiting
 from spool_reader import payloads_of, read_spool, records_of
 from turns import confirm
 
@@ -245,3 +245,27 @@ def test_the_end_on_a_full_disk(weir, serve, small_disk):
     assert (report["messages"], report["dropped_messages"]) == (125, 10)
     assert [path.suffix for path in spool.glob("*.index*")] == [".index"]
     server.join()
+
+
+def test_the_end_below_min_free(weir, serve, small_disk):
+    """What was dropped is on record there as well."""
+    spool, data = small_disk / "spool", [message(n, 100) for n in range(8000)]
+    report = weir.capture(serve(sending(texts(data))).url, "--spool", spool, "--keep", "--min-free", 512 << 10,
+                          "--on-full", "drop-newest", "--status", "json").expect(0).report
+    kept, gaps = payloads_of(spool), gaps_of(spool)
+    assert kept == data[:len(kept)] and report["dropped_messages"] == len(data) - len(kept) > 0
+    assert sum(gap[0] for gap in gaps) == report["dropped_messages"]
+    assert os.statvfs(small_disk).f_bavail * 4096 >= 512 << 10
+
+
+def test_a_start_below_min_free(weir, serve, small_disk):
+    """It takes no more of the disk than a lock."""
+    (small_disk / "filler").write_bytes(b"x" * (600 << 10))
+    spool, before = small_disk / "spool", os.statvfs(small_disk).f_bavail
+    process = weir.start_capture(serve(sending_and_waiting(texts([b"one"] * 100))).url, "--spool", spool, "--keep",
+                                 "--min-free", 512 << 10, "--on-full", "drop-newest", "--status", "json")
+    wait_until(lambda: "--min-free" in process.err_so_far(), "it says so")
+    assert os.statvfs(small_disk).f_bavail >= before - 1
+    process.signal()
+    process.wait()
+    assert os.statvfs(small_disk).f_bavail >= before - 1
