@@ -83,8 +83,8 @@ static int sync_names(const struct syncer *syncer)
 	return fsync(syncer->dir_fd) < 0 ? -errno : 0;
 }
 
-/* What is not there was acknowledged meanwhile, or put aside. What cannot be opened for another reason
- * is synced with all of the file system. */
+/* What is not there was acknowledged meanwhile, or put aside. What cannot be opened for another
+ * reason is synced with all of the file system. */
 static int sync_by_name(const struct syncer *syncer, uint64_t seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
