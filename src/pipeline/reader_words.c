@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define PLACE_SIZE 64
+
 const char *reader_words(int error)
 {
 	switch (error) {
@@ -35,10 +37,25 @@ const char *reader_words(int error)
 	}
 }
 
+/* Which records it is about, or what else of the segment. */
+static void describe_place(char to[PLACE_SIZE], const struct cursor_fault *fault)
+{
+	uint64_t last = fault->at_end ? fault->seq + fault->missing - 1 : fault->last_seq;
+
+	if (!fault->of_record && !fault->at_end)
+		to[0] = '\0';
+	else if (fault->at_end && fault->missing == 0)
+		snprintf(to, PLACE_SIZE, ": its end");
+	else if (last > fault->seq)
+		snprintf(to, PLACE_SIZE, ": records %" PRIu64 " to %" PRIu64, fault->seq, last);
+	else
+		snprintf(to, PLACE_SIZE, ": record %" PRIu64, fault->seq);
+}
+
 const char *reader_words_fault(char to[READER_WORDS_SIZE], const char *path,
 			       const struct cursor_fault *fault, int error)
 {
-	char name[FORMAT_NAME_SIZE], which[64] = "";
+	char name[FORMAT_NAME_SIZE], place[PLACE_SIZE];
 
 	if (fault->of_directory) {
 		snprintf(to, READER_WORDS_SIZE, "cannot look into the spool %s: %s", path,
@@ -54,12 +71,8 @@ const char *reader_words_fault(char to[READER_WORDS_SIZE], const char *path,
 			path, name);
 		return to;
 	}
-	if (fault->of_record && fault->last_seq > fault->seq)
-		snprintf(which, sizeof(which), ": records %" PRIu64 " to %" PRIu64, fault->seq,
-			 fault->last_seq);
-	else if (fault->of_record || fault->at_end)
-		snprintf(which, sizeof(which), ": record %" PRIu64, fault->seq);
-	snprintf(to, READER_WORDS_SIZE, "%s/%s%s cannot be read: %s", path, name, which,
+	describe_place(place, fault);
+	snprintf(to, READER_WORDS_SIZE, "%s/%s%s cannot be read: %s", path, name, place,
 		 reader_words(error));
 	return to;
 }

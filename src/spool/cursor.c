@@ -71,6 +71,18 @@ static int fail(struct cursor *cursor, const char *suffix, int error)
 	return error;
 }
 
+/* Every record that is there was read, and that is not all. */
+static int fail_at_end(struct cursor *cursor)
+{
+	uint64_t records = reader_records(cursor->reader);
+	uint64_t passed = reader_passed(cursor->reader);
+
+	fail(cursor, index_suffix(cursor), -EBADMSG);
+	cursor->fault.at_end = true;
+	cursor->fault.missing = records > passed ? records - passed : 0;
+	return -EBADMSG;
+}
+
 /* What can be read of it all the same, comes next. */
 static int fail_to_open(struct cursor *cursor, int error)
 {
@@ -172,11 +184,8 @@ static int end_segment(struct cursor *cursor)
 {
 	struct reader *reader = cursor->reader;
 
-	if (reader_records(reader) > reader_passed(reader)) {
-		fail(cursor, index_suffix(cursor), -EBADMSG);
-		cursor->fault.at_end = true;
-		return -EBADMSG;
-	}
+	if (reader_records(reader) > reader_passed(reader))
+		return fail_at_end(cursor);
 	close_segment(cursor);
 	return -EAGAIN;
 }
@@ -233,11 +242,9 @@ static int fail_at_record(struct cursor *cursor, int error)
 	uint64_t next = reader_seq(cursor->reader);
 
 	cursor->continuing = true;
-	if (next == cursor->seq || cursor_is_of_next(cursor, cursor->seq)) {
-		fail(cursor, index_suffix(cursor), error);
-		cursor->fault.at_end = error == -EBADMSG;
-		return error;
-	}
+	if (next == cursor->seq || cursor_is_of_next(cursor, cursor->seq))
+		return error == -EBADMSG ? fail_at_end(cursor)
+					 : fail(cursor, index_suffix(cursor), error);
 	cursor->fault = (struct cursor_fault){
 		.first_seq = cursor->first_seq,
 		.suffix = index_suffix(cursor),

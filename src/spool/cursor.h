@@ -32,9 +32,10 @@ struct cursor_fault {
 	const char *suffix; /* of the index */
 	bool of_directory;  /* not of a segment: there may be some that are not seen */
 	bool of_header;	    /* or of the table of a compressed segment: records come all the same */
-	bool of_record; /* record `seq` alone; else what is left of the segment is passed over */
-	bool at_end;	/* every record was read, but one of the files goes on, or is too short */
-	uint64_t seq;	/* of the record that came next */
+	bool of_record;	  /* record `seq` alone; else what is left of the segment is passed over */
+	bool at_end;	  /* every record was read, but one of the files goes on, or is too short */
+	uint64_t missing; /* there: how many records, as far as it is known */
+	uint64_t seq;	  /* of the record that came next */
 	uint64_t last_seq; /* the same; further on, where somebody puts several in a row together */
 };
 

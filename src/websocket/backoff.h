@@ -31,8 +31,8 @@ void backoff_succeed(struct backoff *backoff);
 /* Everything begins anew, */
 void backoff_reset(struct backoff *backoff);
 
-/* or so it does if the last connection brought messages, and has lived for long enough. To be called
- * before backoff_fail(), and before another connection takes its place. */
+/* or so it does if the last connection brought messages, and has lived for long enough. To be
+ * called before backoff_fail(), and before another connection takes its place. */
 void backoff_lived(struct backoff *backoff, uint64_t lived_ns);
 
 #define BACKOFF_GIVE_UP UINT64_MAX

@@ -69,7 +69,15 @@ def test_an_index_that_was_about_to_be_sealed_and_lost_its_end(weir, spool):
     index = part(spool, 20, ".index.open")
     raw = header(20, records=10) + index.read_bytes()[64:-64]
     index.write_bytes(raw)
-    printed(weir.cat(spool).expect(5, f"{index.name}: record 28"), 28, 29)
+    printed(weir.cat(spool).expect(5, f"{index.name}: records 28 to 29"), 28, 29)
+
+
+@pytest.mark.parametrize("suffix, more", [(".data", b"x"), (".index", b"x" * 20), (".index", b"x" * 40)])
+def test_what_stands_behind_the_end_is_no_record(weir, spool, suffix, more):
+    """Its number would be that of the next segment's first one, which is whole."""
+    with part(spool, 0, suffix).open("ab") as file:
+        file.write(more)
+    printed(weir.cat(spool).expect(5, f"{0:020}.index: its end cannot be read"))
 
 
 @pytest.mark.parametrize("cut", [0, 1, 31])
