@@ -55,7 +55,7 @@ static struct recovery recovery(const struct spool *spool)
 	return (struct recovery){
 		.dir_fd = spool->directory.fd,
 		.same_boot = spool->directory.same_boot,
-		.spare = spare(spool, spool_held(spool) + spool->other_bytes),
+		.spare = spare(spool, spool_taken(spool)),
 		.tell = spool->options.on_recovered,
 		.data = spool->options.data,
 	};

@@ -54,14 +54,19 @@ static uint64_t free_now(struct spool *spool)
 	return free_left(spool);
 }
 
-/* What is held under the cap, or kept free for compressed segments. */
-static uint64_t taken(const struct spool *spool)
+uint64_t spool_taken(const struct spool *spool)
 {
 	const struct spool_options *options = &spool->options;
 	uint64_t beside = options->beside ? options->beside(options->data) : 0;
 
-	return spool_held(spool) + spool->other_bytes + beside + spool_pack_reserve(spool) +
+	return spool_held(spool) + spool->other_bytes + beside +
 	       (spool->kept_room ? SPOOL_LAST_GAP_COST : 0);
+}
+
+/* The same, with what is kept free for compressed segments. */
+static uint64_t taken(const struct spool *spool)
+{
+	return spool_taken(spool) + spool_pack_reserve(spool);
 }
 
 uint64_t spool_spare(const struct spool *spool)

@@ -108,6 +108,9 @@ int spool_fits(struct spool *spool);
 /* Takes the room that the last gap will need, if there is some. */
 void spool_keep_room(struct spool *spool);
 
+/* What counts under the cap: all files that are there, the spool's and others. */
+uint64_t spool_taken(const struct spool *spool);
+
 /* How much may be reserved ahead of what is written. */
 uint64_t spool_spare(const struct spool *spool);
 

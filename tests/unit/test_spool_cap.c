@@ -242,6 +242,47 @@ static void test_events_respect_the_cap(void **state)
 	assert_int_equal(spool_counters(spool).lost_events, 1);
 }
 
+static uint64_t beside(void *data)
+{
+	return *(const uint64_t *)data;
+}
+
+/* Files elsewhere count when a damaged segment is written anew, too. */
+static void test_mending_stays_below_the_cap(void **state)
+{
+	static uint8_t memory[KIB(64) + 2];
+	uint64_t elsewhere = 0;
+	struct spool_options options = {.path = scratch,
+					.segment_bytes = MIB(1),
+					.disk_max = DISK_MAX,
+					.beside = beside,
+					.data = &elsewhere};
+	struct source source = {.size_of = small_sizes};
+	CLEANUP(spool_free) struct spool *spool = NULL;
+	CLEANUP_FREE uint8_t *data = NULL;
+	struct segment *segment;
+	size_t size;
+
+	(void)state;
+	assert_int_equal(spool_open(&options, &spool), 0);
+	while (spool_counters(spool).sealed == 0)
+		receive(spool, &source, memory, KIB(64));
+	spool_free(TAKE_PTR(spool));
+	assert_int_equal(spool_open(&options, &spool), 0);
+	data = get_segment_file(spool_dir_fd(spool), 0, FORMAT_DATA_SUFFIX, &size);
+	data[size / 2] ^= 1;
+	put_segment_file(spool_dir_fd(spool), 0, FORMAT_DATA_SUFFIX, data, size);
+	segment = spool_take(spool);
+	assert_non_null(segment);
+	elsewhere = DISK_MAX - space_on_disk(spool_dir_fd(spool)) - KIB(64);
+	assert_int_equal(spool_check(spool, segment), -EBADMSG);
+	assert_true(space_on_disk(spool_dir_fd(spool)) + elsewhere <= DISK_MAX);
+	elsewhere = 0;
+	assert_int_equal(spool_check(spool, segment), 0);
+	assert_below_cap(spool, "mending");
+	spool_keep(spool, segment);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -255,6 +296,7 @@ int main(void)
 		TEST_IN_SCRATCH(test_a_spool_that_is_full_from_the_start),
 		TEST_IN_SCRATCH(test_files_of_others_count),
 		TEST_IN_SCRATCH(test_events_respect_the_cap),
+		TEST_IN_SCRATCH(test_mending_stays_below_the_cap),
 	};
 
 	return cmocka_run_group_tests_name("spool_cap", tests, NULL, NULL);
