@@ -176,12 +176,16 @@ int events_stop(void *data)
 {
 	struct weir_capture *capture = data;
 	uint64_t calls = 0;
+	int r;
 
 	if (read(capture->stop_fd, &calls, sizeof(calls)) != (ssize_t)sizeof(calls))
 		return 0;
 	capture->stops += calls;
-	if (capture->stops == 1)
-		return events_end(capture, WEIR_END_STOP, CLOSE_NORMAL);
+	if (capture->stops == 1) {
+		r = events_end(capture, WEIR_END_STOP, CLOSE_NORMAL);
+		finish_when_idle(capture); /* which may have waited for room alone */
+		return r;
+	}
 	capture->aborted = true;
 	capture->stats.end = WEIR_END_STOP;
 	inflow_abort(capture);

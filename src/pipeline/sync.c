@@ -70,7 +70,8 @@ bool sync_is_settled(struct weir_capture *capture)
 		fail(capture, r);
 	if (full == 0)
 		return r != 0;
-	if (capture->stats.end == WEIR_END_SERVER && capture->options.on_full != WEIR_FULL_STOP) {
+	if (capture->stats.end == WEIR_END_SERVER && capture->stops == 0 &&
+	    capture->options.on_full != WEIR_FULL_STOP) {
 		pressure_tell(capture);
 		return false;
 	}

@@ -244,6 +244,20 @@ def test_never_any_room_for_a_name(library, weir, serve, place, policy):  # noqa
 
 
 @preloaded
+def test_no_room_for_a_name_behind_the_end(library, weir, serve, place):  # noqa: F811
+    """The server has ended: one signal is enough to wait no more."""
+    spool = place.root / "spool"
+    env = {"LD_PRELOAD": str(library), "WEIR_FAULT": "renameat:ENOSPC:1:0", "WEIR_FAULT_PROGRAM": "weir"}
+    server = serve(sending(texts(MESSAGES)))
+    process = weir.start_capture(server.url, "--spool", spool, "--keep", "--sync", "seal", "--status", "json", env=env)
+    wait_until(lambda: str(spool) in process.err_so_far(), "it says so")
+    server.join()
+    process.signal()
+    process.wait().expect(5, "space", str(spool))
+    assert payloads_of(spool) == MESSAGES
+
+
+@preloaded
 @pytest.mark.parametrize("policy", ["block", "drop-newest"])
 def test_many_segments_without_room_for_their_names(library, weir, serve, place, policy):  # noqa: F811
     """However many wait for it, a signal is obeyed, and all that was captured is in the spool."""
