@@ -10,7 +10,7 @@
 #include "base/macro.h"
 #include "cli/say.h"
 
-#include <string.h>
+#include <stdio.h>
 #include <sys/ioctl.h>
 #include <tempfile.h>
 #include <unistd.h>
@@ -32,13 +32,12 @@ static void draw(const struct live *live, const struct weir_capture *capture,
 		 const struct weir_stats *stats)
 {
 	struct tempfile_usage disk = {0};
-	char line[COLUMNS_MAX + 1];
+	char line[COLUMNS_MAX + 1], apart[COLUMNS_MAX + 2];
 
 	tempfile_disk_usage(weir_capture_spool(capture), &disk);
 	status_line(line, terminal_columns() - 1, stats, &live->mark, live->sources, disk.free);
-	if (live->runs)
-		strcat(line, " ");
-	say_live(line);
+	snprintf(apart, sizeof(apart), "%s ", line);
+	say_live(live->runs ? apart : line);
 }
 
 void live_tick(struct live *live, const struct weir_capture *capture,
