@@ -11,6 +11,7 @@
 #include "base/io.h"
 #include "base/macro.h"
 #include "spool/listing.h"
+#include "spool/reader.h"
 #include "spool/space.h"
 
 #include <errno.h>
@@ -95,6 +96,15 @@ static bool holds_what_it_says(const struct found *found)
 	return segment_check(found->spool->directory.fd, &checked) >= 0;
 }
 
+/* Of an index that has no entries any more, the header tells how many there were. */
+static uint64_t count_missing(const struct found *found, uint64_t first_seq)
+{
+	CLEANUP(reader_free) struct reader *reader = NULL;
+	int r = reader_open(found->spool->directory.fd, first_seq, true, &reader);
+
+	return r < 0 ? 0 : reader_records(reader);
+}
+
 static int enqueue(struct found *found, struct listing_entry *entry)
 {
 	CLEANUP(segment_free) struct segment *segment = calloc(1, sizeof(*segment));
@@ -109,6 +119,8 @@ static int enqueue(struct found *found, struct listing_entry *entry)
 	r = directory_measure(&found->spool->directory, segment);
 	if (r < 0)
 		return r;
+	if (segment->records == 0)
+		segment->records = count_missing(found, segment->first_seq);
 	if (segment->records == 0)
 		return recover_put_aside(&found->recovery, entry);
 	if (last && last->first_seq + last->records > segment->first_seq) {

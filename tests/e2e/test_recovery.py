@@ -178,6 +178,17 @@ def test_a_damaged_separator(weir, serve, spool, collector):
     assert collector.payloads() == without()
 
 
+def test_a_sealed_index_of_which_only_the_header_is_left(weir, serve, spool, collector):
+    """It says how many records there were."""
+    index = indexes(spool)[1]
+    records = read_segment(index).records
+    lost = [r.payload for r in records if r.is_message]
+    os.truncate(index, HEADER.size)
+    continued(weir, serve, spool, collector).expect(0, f"{len(records)} records of segment")
+    assert collector.payloads() == without(*lost)
+    assert endings(spool) == [".data.aside1", ".index.aside1"]
+
+
 @pytest.mark.parametrize("cut", [1, 32, 100])
 def test_a_sealed_index_that_is_cut(weir, serve, spool, collector, cut):
     """The next segment's number tells how much is missing."""
