@@ -36,7 +36,7 @@ static int check_in_pieces(struct reader *reader, struct record *record, uint32_
 		left -= want;
 	}
 	n = window_show(&reader->data, at, 1, &data);
-	if (n < 0)
+	if (n < 0 && n != -EBADMSG)
 		return (int)n;
 	record->loose = n < 1 || *data != FORMAT_SEPARATOR;
 	*ret_crc = crc;
@@ -56,9 +56,9 @@ static int check_in_window(struct reader *reader, bool may_move, struct record *
 		if (!may_move)
 			return 0;
 		r = window_move(window, offset);
-		if (r < 0)
+		if (r < 0 && r != -EBADMSG)
 			return r;
-		if (window->size < size)
+		if (window->size < size) /* else it is the separator alone that cannot be read */
 			return -EBADMSG;
 	}
 	record->payload = window->data + (offset - window->start);

@@ -9,6 +9,7 @@
 #include "spool/pack.h"
 #include "spool/packed.h"
 #include "spool/recover.h"
+#include "spool/seek_table.h"
 #include "spool/spool.h"
 
 #include <sys/wait.h>
@@ -37,7 +38,7 @@ static uint8_t regular_byte(uint64_t number, size_t at)
 }
 
 /* One sealed segment with the number 0. */
-static void make_segment(uint64_t messages)
+static void make_segment_of(uint64_t messages, size_t (*size_of)(uint64_t number))
 {
 	struct spool_options options = {.path = scratch, .segment_bytes = MIB(64)};
 	static struct message_batch batch;
@@ -46,7 +47,7 @@ static void make_segment(uint64_t messages)
 
 	assert_int_equal(spool_open(&options, &spool), 0);
 	for (uint64_t number = 0; number < messages; number++) {
-		size_t size = regular_sizes(number);
+		size_t size = size_of(number);
 
 		for (size_t i = 0; i < size; i++)
 			memory[i] = regular_byte(number, i);
@@ -56,6 +57,11 @@ static void make_segment(uint64_t messages)
 	}
 	assert_int_equal(spool_seal(spool), 0);
 	spool_free(spool);
+}
+
+static void make_segment(uint64_t messages)
+{
+	make_segment_of(messages, regular_sizes);
 }
 
 static struct pack_job job_in(int dir_fd)
@@ -272,6 +278,54 @@ static void test_flipped_bits(void **state)
 	assert_true(damaged > 0);
 }
 
+/* The second message ends with a frame, and its separator is the first byte of the next one. */
+static size_t up_to_one_frame(uint64_t number)
+{
+	return number == 1 ? SEEK_TABLE_FRAME_SIZE - 101 : 100;
+}
+
+static size_t up_to_three_frames(uint64_t number)
+{
+	return number == 1 ? 3 * SEEK_TABLE_FRAME_SIZE - 101 : 100;
+}
+
+static void lose_last_frame(int dir_fd)
+{
+	CLEANUP_FREE uint8_t *content = NULL;
+	struct seek_table table;
+	size_t size;
+	CLEANUP_FD int fd = openat(dir_fd, "00000000000000000000.data.zst", O_RDONLY | O_CLOEXEC);
+
+	assert_int_equal(seek_table_read(fd, &table), 0);
+	content = get_segment_file(dir_fd, 0, FORMAT_PACKED_SUFFIX, &size);
+	damage(dir_fd, content, size, (size_t)table.frames[table.count - 1].at, 1);
+	seek_table_done(&table);
+}
+
+static void test_a_separator_in_a_damaged_frame(void **state)
+{
+	size_t (*const sizes[])(uint64_t) = {up_to_one_frame, up_to_three_frames};
+	CLEANUP_FD int dir_fd = open_dir(scratch);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		CLEANUP(reader_free) struct reader *reader = NULL;
+		struct record record;
+
+		make_segment_of(3, sizes[i]);
+		pack(dir_fd);
+		lose_last_frame(dir_fd);
+		assert_int_equal(reader_open(dir_fd, 0, true, &reader), 0);
+		assert_int_equal(reader_next(reader, &record), 1);
+		assert_false(record.loose);
+		assert_int_equal(reader_next(reader, &record), 1);
+		assert_true(record.loose);
+		assert_int_equal(reader_next(reader, &record), -EBADMSG);
+		assert_int_equal(unlinkat(dir_fd, "00000000000000000000.data.zst", 0), 0);
+		assert_int_equal(unlinkat(dir_fd, FORMAT_LOCK_NAME, 0), 0);
+	}
+}
+
 static void test_files_that_are_cut(void **state)
 {
 	CLEANUP_FD int dir_fd = open_dir(scratch);
@@ -432,6 +486,7 @@ int main(void)
 		TEST_IN_MEMORY(test_others_can_read_it),
 		TEST_IN_MEMORY(test_what_is_not_worth_it),
 		TEST_IN_MEMORY(test_flipped_bits),
+		TEST_IN_MEMORY(test_a_separator_in_a_damaged_frame),
 		TEST_IN_MEMORY(test_files_that_are_cut),
 		TEST_IN_MEMORY(test_a_view_of_what_is_damaged),
 		TEST_IN_MEMORY(test_every_step),
