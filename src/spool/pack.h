@@ -13,6 +13,7 @@ struct pack_job {
 	int dir_fd;
 	uint64_t first_seq;
 	int level;		   /* of struct codec */
+	uint64_t view_max_bytes;   /* that a view may take on the disk of the spool */
 	const atomic_bool *cancel; /* set: to stop soon; may be NULL */
 };
 
@@ -36,8 +37,8 @@ struct pack_view {
 
 /* Makes a view of a compressed segment. Where parts are damaged, it holds other bytes, so that the
  * records there are found to be damaged, and the others are not; and the view says so. On a full
- * disk it is made in tempfile_gettempdir(), or in memory. Errors: −EBADMSG (nothing of it can be
- * read), −ECANCELED, and as above. */
+ * disk, or where it would take too much of it, it is made in tempfile_gettempdir(), or in memory.
+ * Errors: −EBADMSG (nothing of it can be read), −ECANCELED, and as above. */
 int pack_open_view(const struct pack_job *job, struct pack_view *ret_view);
 void pack_view_done(struct pack_view *view);
 

@@ -3,7 +3,8 @@
  * that they are no second form of the segment that a killed process could leave behind.
  *
  * A view takes space for a while, and to process it is what gives space back: so where the spool's
- * own disk is full, it is made elsewhere, in memory (tmpfs) at last.
+ * own disk is full, or as much of it as is allowed, it is made elsewhere, in memory (tmpfs) at
+ * last.
  */
 #include "base/io.h"
 #include "base/macro.h"
@@ -18,6 +19,8 @@
 #include <sys/stat.h>
 
 #define CHUNK KIB(256)
+#define FILES_COST                                                                                 \
+	KIB(16) /* of a view, beside its size: two ends within a block, and what finds it */
 #define MEMORY_DIR "/dev/shm"
 #define MEMORY_MAX MIB(128) /* a larger one has to wait for room on a disk */
 
@@ -100,14 +103,18 @@ static int make_view(const struct pack_job *job, struct packed *packed, const ch
 	return 0;
 }
 
+static uint64_t view_size(const struct packed *packed)
+{
+	return packed_data_size(packed) + packed_index_size(packed);
+}
+
 /* The disk of the spool is full. What fails elsewhere is not what is to be told. */
 static int make_view_elsewhere(const struct pack_job *job, struct packed *packed, int error,
 			       struct pack_view *ret_view)
 {
-	uint64_t size = packed_data_size(packed) + packed_index_size(packed);
 	int r = make_view(job, packed, tempfile_gettempdir(), NULL, ret_view);
 
-	if (r < 0 && r != -ECANCELED && size <= MEMORY_MAX)
+	if (r < 0 && r != -ECANCELED && view_size(packed) <= MEMORY_MAX)
 		r = make_view(job, packed, MEMORY_DIR, NULL, ret_view);
 	return r < 0 && r != -ECANCELED ? error : r;
 }
@@ -119,7 +126,9 @@ int pack_open_view(const struct pack_job *job, struct pack_view *ret_view)
 
 	if (r < 0)
 		return r;
-	r = make_view(job, packed, NULL, &job->dir_fd, ret_view);
+	r = view_size(packed) + FILES_COST > job->view_max_bytes
+		    ? -ENOSPC
+		    : make_view(job, packed, NULL, &job->dir_fd, ret_view);
 	return io_is_full(r) ? make_view_elsewhere(job, packed, r, ret_view) : r;
 }
 

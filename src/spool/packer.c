@@ -119,11 +119,13 @@ int packer_fd(const struct packer *packer)
 	return packer->event_fd;
 }
 
-void packer_start(struct packer *packer, enum packer_work work, uint64_t first_seq)
+void packer_start(struct packer *packer, enum packer_work work, uint64_t first_seq,
+		  uint64_t view_max_bytes)
 {
 	pthread_mutex_lock(&packer->mutex);
 	atomic_store(&packer->cancel, false);
 	packer->job.first_seq = first_seq;
+	packer->job.view_max_bytes = view_max_bytes;
 	packer->result = (struct packer_result){.work = work};
 	packer->state = WANTED;
 	pthread_cond_signal(&packer->wanted);

@@ -29,8 +29,10 @@ void packer_free(struct packer *packer);
 /* Becomes readable when something was done. */
 int packer_fd(const struct packer *packer);
 
-/* Begins with a segment. Nothing else may be under way: each start is followed by one result. */
-void packer_start(struct packer *packer, enum packer_work work, uint64_t first_seq);
+/* Begins with a segment; `view_max_bytes` is that of struct pack_job. Nothing else may be under
+ * way: each start is followed by one result. */
+void packer_start(struct packer *packer, enum packer_work work, uint64_t first_seq,
+		  uint64_t view_max_bytes);
 
 /* Makes what is being done end soon, if it can. */
 void packer_cancel(struct packer *packer);

@@ -73,10 +73,18 @@ static bool has_room(const struct spool *spool, uint64_t bytes)
 	       (uint64_t)disk.f_bavail * disk.f_frsize > 2 * bytes + spool->options.min_free;
 }
 
+/* What was found may be more than the cap allows by now, and its segments larger. */
+static uint64_t view_max(const struct spool *spool)
+{
+	uint64_t max = spool->options.disk_max, taken = spool_taken(spool);
+
+	return max == 0 ? UINT64_MAX : MIN(reserve(spool), max - MIN(max, taken));
+}
+
 static void start(struct spool *spool, enum packer_work work, struct segment *segment)
 {
 	spool->packing.busy = segment;
-	packer_start(spool->packing.packer, work, segment->first_seq);
+	packer_start(spool->packing.packer, work, segment->first_seq, view_max(spool));
 }
 
 void spool_pack_more(struct spool *spool)

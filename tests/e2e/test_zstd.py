@@ -200,6 +200,18 @@ def test_the_cap_holds(weir, serve, place):
     assert report["compressed"] > 0
 
 
+def test_the_cap_holds_for_what_an_earlier_run_compressed(weir, serve, place):
+    """A segment that is larger than the whole cap when it is decompressed: that is done elsewhere."""
+    kept, cap = place.directory("kept"), 4 * MEBIBYTE
+    _, spool = weir.captured(serve(sending(texts(MESSAGES * 12))).url, *COMPRESS)
+    assert len(packed_in(spool)) == 1 and packed_in(spool)[0].stat().st_size < cap // 2
+    server = serve(sending(text("new")))
+    report = weir.capture(server.url, "--spool", spool, "--disk-max", cap, "--status", "json",
+                          *keeper(kept)).expect(0).report
+    assert kept_in(kept) == [*MESSAGES * 12, b"new"]
+    assert report["peak_disk_bytes"] <= cap
+
+
 def test_dropping_what_is_being_compressed(weir, serve, place):
     """The spool holds the end of the stream, and a gap that counts what is missing in front of it."""
     server = serve(flooding(texts(MESSAGES), 24))

@@ -66,7 +66,8 @@ static void make_segment(uint64_t messages)
 
 static struct pack_job job_in(int dir_fd)
 {
-	return (struct pack_job){.dir_fd = dir_fd, .level = CODEC_LEVEL_DEFAULT};
+	return (struct pack_job){
+		.dir_fd = dir_fd, .level = CODEC_LEVEL_DEFAULT, .view_max_bytes = UINT64_MAX};
 }
 
 static void pack(int dir_fd)
