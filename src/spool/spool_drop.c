@@ -203,8 +203,9 @@ void spool_recall_loss(struct spool *spool)
 void spool_keep_room(struct spool *spool)
 {
 	bool wanted = spool->options.may_lose || spool->options.may_drop;
+	uint64_t needed = SPOOL_LAST_GAP_COST + SPOOL_SEGMENT_COST; /* and a gap fits before it */
 
-	if (!wanted || spool->kept_room || spool_find_room(spool, SPOOL_LAST_GAP_COST) < 0 ||
+	if (!wanted || spool->kept_room || spool_find_room(spool, needed) < 0 ||
 	    tempfile_open_anonymous(&spool->kept_room, .dir_fd = &spool->directory.fd) < 0)
 		return;
 	if (tempfile_reserve(spool->kept_room, SPOOL_LAST_GAP_COST) < 0)
