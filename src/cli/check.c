@@ -57,6 +57,8 @@ static const char *const words[] = {
 	[AUDIT_LOCK_ODD] =
 		"it is a link, a directory or the like, so that no capture can go on here; "
 		"remove it",
+	[AUDIT_LOCK_OVER] = "it says that no number is left, so that no capture can go on here; "
+			    "write the spool anew with weir salvage",
 	[AUDIT_LOCK] = "it does not say which number comes next; a capture goes on behind the last "
 		       "segment",
 	[AUDIT_NO_LOCK] = "it is missing; the next capture makes it, and goes on behind the last "

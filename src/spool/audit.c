@@ -12,6 +12,7 @@
 #include "spool/listing.h"
 #include "spool/note.h"
 #include "spool/salvage.h"
+#include "spool/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -346,6 +347,8 @@ static void check_lock(struct walk *walk, const struct listing *listing)
 		tell_error(walk, r);
 	else if (note.kind == NOTE_FOREIGN || note.kind == NOTE_DAMAGED)
 		tell(walk, AUDIT_LOCK, 0, 0);
+	else if (note.next_seq > SPOOL_SEQ_MAX)
+		tell(walk, AUDIT_LOCK_OVER, 0, 0);
 }
 
 int audit_spool(const struct audit *audit, struct audit_totals *ret_totals)

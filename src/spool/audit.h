@@ -25,6 +25,7 @@ enum audit_kind {
 	AUDIT_VERSION,	   /* of another version of weir */
 	AUDIT_LOCK_ODD,	   /* the lock is no regular file, so that nobody can own the spool */
 	AUDIT_LOCK,	   /* it does not say which number comes next */
+	AUDIT_LOCK_OVER,   /* it says that they are used up */
 	AUDIT_UNREADABLE,  /* `error` */
 	/* No damage. */
 	AUDIT_TORN,	/* the last `count` bytes of an open segment were not captured */

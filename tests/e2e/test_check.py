@@ -136,6 +136,7 @@ def test_links_are_not_followed(weir, spool, place):
     (b"lext 00000000000000000007\n", 5, "lock: damaged: it does not say which number"),
     (b"next 000000000000000x0007\n", 5, "lock: damaged: it does not say which number"),
     (b"next", 5, "lock: damaged: it does not say which number"),
+    (b"next 20000000000000000007\n", 5, "lock: damaged: it says that no number is left"),
     (b"4711\n", 5, "lock: damaged: it does not say which number"),
     (Path.mkdir, 5, "lock: damaged: it is a link, a directory or the like"),
     (os.mkfifo, 5, "lock: damaged: it is a link, a directory or the like"),
