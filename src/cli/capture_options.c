@@ -238,14 +238,31 @@ static void set_unlimited(struct weir_source *source)
 			*values[i] = WEIR_UNLIMITED;
 }
 
+static bool is_url(const char *text)
+{
+	return strstr(text, "://") != NULL;
+}
+
+/* What has an @ in it may hold a password. */
+static int refuse_word(const char *word)
+{
+	say_error("\"%s\" is no URL, which begins with ws:// or wss://; a COMMAND stands behind --",
+		  strchr(word, '@') ? "…@…" : word);
+	say_hint("see weir capture --help");
+	return WEIR_USAGE;
+}
+
 /* One source for each URL, all reached in the same way. */
 static int set_urls(struct capture_options *options, int count, char *const *urls)
 {
-	if (count == 0) {
+	if (count <= 0) {
 		say_error("which URL? At least one is to be named: ws[s]://HOST[:PORT][/PATH]");
 		say_hint("see weir capture --help");
 		return WEIR_USAGE;
 	}
+	for (int i = 0; i < count; i++)
+		if (!is_url(urls[i]))
+			return refuse_word(urls[i]);
 	options->sources = calloc((size_t)count, sizeof(*options->sources));
 	if (!options->sources) {
 		say_error("out of memory");
@@ -260,20 +277,12 @@ static int set_urls(struct capture_options *options, int count, char *const *url
 	return 0;
 }
 
-static bool is_url(const char *text)
-{
-	return strstr(text, "://") != NULL;
-}
-
 /* A word behind a URL that is neither an option nor another one: the -- was left out. */
 static int check_separator(int count, char *const *words)
 {
 	for (int i = 1; i < count; i++)
-		if (is_url(words[i - 1]) && !is_url(words[i]) && words[i][0] != '-') {
-			say_error("\"%s\" is no URL; a COMMAND stands behind --", words[i]);
-			say_hint("see weir capture --help");
-			return WEIR_USAGE;
-		}
+		if (is_url(words[i - 1]) && !is_url(words[i]) && words[i][0] != '-')
+			return refuse_word(words[i]);
 	return 0;
 }
 

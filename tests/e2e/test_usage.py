@@ -111,7 +111,14 @@ def test_help_with_a_command(weir):
 
 @pytest.mark.parametrize("command", [["gzip"], ["wc", "-l"], ["./load", "{}", "--fast"]])
 def test_a_command_without_its_dashes(weir, command):
-    weir.capture(URL, *command).expect(2, "COMMAND stands behind --")
+    said = weir.capture(URL, *command).expect(2, "COMMAND stands behind --").err
+    assert f'"{command[0]}" is no URL' in said
+
+
+def test_what_is_no_url(weir):
+    weir.capture(URL, "--messages", "3", "true").expect(2, '"true" is no URL', "behind --")
+    weir.capture("feed.example/trades").expect(2, '"feed.example/trades" is no URL', "ws://")
+    assert "secret" not in weir.capture("me:secret@feed.example").expect(2, "is no URL").err
 
 
 def test_help_of_capture_names_every_option(weir):
