@@ -260,9 +260,12 @@ static bool is_lock(const struct file *file)
 	return strcmp(file->name, FORMAT_LOCK_NAME) == 0;
 }
 
-/* The number that comes next may be any. An empty lock is that of a spool that has just begun. */
+/* The number that comes next may be any that is left. An empty lock is that of a spool that has
+ * just begun. */
 static bool has_note(const struct file *lock)
 {
+	char digits[21] = "";
+
 	for (size_t i = 0; i < NOTE_SIZE; i++) {
 		uint8_t byte = lock->bytes[i];
 
@@ -270,7 +273,8 @@ static bool has_note(const struct file *lock)
 		    (byte != lock->original[i] && (byte < '0' || byte > '9' || i < 5 || i > 24)))
 			return lock->size == 0;
 	}
-	return true;
+	memcpy(digits, lock->bytes + 5, sizeof(digits) - 1);
+	return strtoull(digits, NULL, 10) <= SPOOL_SEQ_MAX;
 }
 
 /* Whether somebody would have to be told: a segment that ends early may be one that was cut by a
