@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -23,6 +24,7 @@
 
 #define DEFAULT_PREFIX "weir-"
 #define LOCK_TRIES 5
+#define ORPHAN_TRIES 100 /* where whoever took the lock is dead */
 #define LOCK_WAIT_NS (20 * 1000 * 1000)
 
 void directory_init(struct spool_directory *directory)
@@ -39,14 +41,27 @@ void directory_done(struct spool_directory *directory)
 	directory_init(directory);
 }
 
+/* Who was killed while it started a COMMAND lives on in it, lock and all, until that has become
+ * another program. Or nobody has it by now. */
+static bool is_orphaned(int dir_fd)
+{
+	struct owner owner;
+
+	if (owner_probe(dir_fd, &owner) < 0)
+		return false;
+	return !owner.alive || (owner.pid > 0 && kill(owner.pid, 0) < 0 && errno == ESRCH);
+}
+
 /* Who only looks whether there is an owner may hold the lock for a moment: see owner.c. */
-static int take_lock(int fd)
+static int take_lock(int dir_fd, int fd)
 {
 	const struct timespec wait = {.tv_nsec = LOCK_WAIT_NS};
 
 	for (int i = 1; flock(fd, LOCK_EX | LOCK_NB) < 0; i++) {
-		if (errno != EWOULDBLOCK || i == LOCK_TRIES)
+		if (errno != EWOULDBLOCK)
 			return -errno;
+		if (i == ORPHAN_TRIES || (i >= LOCK_TRIES && !is_orphaned(dir_fd)))
+			return -EWOULDBLOCK;
 		nanosleep(&wait, NULL);
 	}
 	return 0;
@@ -84,7 +99,7 @@ static int open_and_lock(struct spool_directory *directory)
 		directory->lock_fd = open_lock(directory->fd);
 		if (directory->lock_fd < 0)
 			return directory->lock_fd;
-		r = take_lock(directory->lock_fd);
+		r = take_lock(directory->fd, directory->lock_fd);
 		if (r < 0 || directory_has_lock(directory->fd, directory->lock_fd))
 			return r;
 	}

@@ -9,6 +9,7 @@
 #include "spool/owner.h"
 
 #include <limits.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define DIRECTORY CLEANUP(directory_done) struct spool_directory
@@ -237,6 +238,29 @@ static void test_one_owner_at_a_time(void **state)
 	directory_done(&second);
 	directory_done(&first);
 	assert_int_equal(directory_open(&second, scratch), 0);
+}
+
+/* A process that is killed while it starts a program leaves one that has the lock until it has
+ * become that program. */
+static void test_a_lock_that_outlives_its_owner(void **state)
+{
+	const struct timespec while_ns = {.tv_nsec = 300 * 1000 * 1000};
+	DIRECTORY directory;
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	directory_init(&directory);
+	if (pid == 0) {
+		if (directory_open(&directory, scratch) < 0)
+			_exit(1);
+		if (fork() == 0)
+			nanosleep(&while_ns, NULL);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(directory_open(&directory, scratch), 0);
 }
 
 static void test_one_of_our_own(void **state)
@@ -504,6 +528,7 @@ int main(void)
 		TEST_IN_SCRATCH(test_the_owner_is_noted),
 		TEST_IN_SCRATCH(test_notes_that_mean_nothing),
 		TEST_IN_SCRATCH(test_one_owner_at_a_time),
+		TEST_IN_SCRATCH(test_a_lock_that_outlives_its_owner),
 		TEST_IN_SCRATCH(test_one_of_our_own),
 		TEST_IN_SCRATCH(test_the_next_number_is_noted),
 		TEST_IN_SCRATCH(test_a_note_that_is_none),
