@@ -146,17 +146,22 @@ static bool is_still_open(const struct cursor *cursor)
 	       named.st_dev == held.st_dev;
 }
 
+static bool has_index(const struct cursor *cursor, const char *suffix)
+{
+	char name[FORMAT_NAME_SIZE];
+	struct stat status;
+
+	format_name(name, cursor->seq, suffix);
+	return fstatat(cursor->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       status.st_size >= FORMAT_HEADER_SIZE;
+}
+
 /* Whether a segment begins with the next number: then the one before it is complete, whatever name
- * its index has, and all of it was read. */
+ * its index has, and all of it was read. One without a header may come to nothing. */
 static bool has_successor(const struct cursor *cursor)
 {
-	char open[FORMAT_NAME_SIZE], sealed[FORMAT_NAME_SIZE];
-
-	format_name(open, cursor->seq, FORMAT_OPEN_SUFFIX);
-	format_name(sealed, cursor->seq, FORMAT_INDEX_SUFFIX);
 	return cursor->seq > cursor->first_seq &&
-	       (faccessat(cursor->dir_fd, open, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-		faccessat(cursor->dir_fd, sealed, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+	       (has_index(cursor, FORMAT_OPEN_SUFFIX) || has_index(cursor, FORMAT_INDEX_SUFFIX));
 }
 
 /* An open segment is not any more: it goes on in the sealed one, or it was deleted. */
@@ -178,6 +183,13 @@ static int follow_to_sealed(struct cursor *cursor)
 	return reader_seek(reader, cursor->seq);
 }
 
+/* A segment that was deleted before it held anything: another one will begin with its number. */
+static void expect_again(struct cursor *cursor)
+{
+	cursor->has_passed = cursor->first_seq > 0;
+	cursor->passed = cursor->first_seq - 1;
+}
+
 /* All of an open segment was read that will ever be in it. When it was about to be sealed, its
  * header says how much that should have been. */
 static int end_segment(struct cursor *cursor)
@@ -186,6 +198,8 @@ static int end_segment(struct cursor *cursor)
 
 	if (reader_records(reader) > reader_passed(reader))
 		return fail_at_end(cursor);
+	if (cursor->gone && cursor->live && reader_passed(reader) == 0)
+		expect_again(cursor);
 	close_segment(cursor);
 	return -EAGAIN;
 }

@@ -52,10 +52,17 @@ int spool_split(struct spool *spool)
 	return spool_move_message(spool);
 }
 
-void spool_stop_moving(struct spool *spool)
+/* Who reads along may have seen that it begins, and takes the one before for complete. So it is
+ * begun, as an empty one, if it can be. */
+int spool_stop_moving(struct spool *spool)
 {
+	int r = writer_drop_open_message(spool->own);
+
+	if (r >= 0)
+		r = spool_move_message(spool);
 	if (!spool->own)
-		return;
+		return r;
 	spool_note_unmade(spool, writer_committed(spool->own).first_seq);
-	writer_delete(TAKE_PTR(spool->own)); /* if it can be */
+	writer_delete(TAKE_PTR(spool->own));
+	return 0;
 }

@@ -121,7 +121,7 @@ int spool_seal_committed(struct spool *spool);
 int spool_note_full(struct spool *spool,
 		    int error);		     /* 0, if it is one of those that are waited out */
 int spool_move_message(struct spool *spool); /* goes on with it; the writer has nothing pending */
-void spool_stop_moving(struct spool *spool); /* the message is forgotten */
+int spool_stop_moving(struct spool *spool);  /* at the end; the message is forgotten */
 
 /* Gaps that are forgotten with what waits are to be put on record again, and other events are lost:
  * see spool_drop.c. */

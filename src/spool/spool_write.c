@@ -80,7 +80,7 @@ int spool_make_writer(struct spool *spool, uint64_t first_seq, struct writer **r
 		.named_later = spool->durable != NULL,
 		.shares = spool->options.shares,
 	};
-	int r = delete_unmade(spool);
+	int r = first_seq > SPOOL_SEQ_MAX ? -EOVERFLOW : delete_unmade(spool);
 
 	if (r < 0)
 		return r;
@@ -98,8 +98,6 @@ static int open_segment(struct spool *spool)
 
 	if (spool->writer)
 		return 0;
-	if (spool->next_seq > SPOOL_SEQ_MAX)
-		return -EOVERFLOW;
 	r = note_next(spool);
 	if (r < 0 || spool->full < 0)
 		return r;
@@ -366,24 +364,34 @@ int spool_retry(struct spool *spool)
 
 int spool_give_up(struct spool *spool)
 {
+	int r = 0, moved = 0;
+
 	spool_recall_loss(spool);
 	waiting_clear(&spool->waiting);
-	spool_stop_moving(spool);
 	if (spool->full == 0)
 		return 0;
+	if (spool->writer)
+		r = writer_give_up(spool->writer);
+	if (spool->own)
+		moved = spool_stop_moving(spool);
 	spool->full = 0;
-	return spool->writer ? writer_give_up(spool->writer) : 0;
+	return r < 0 ? r : moved;
 }
 
 /* A message whose end waits is not open, though its writer has not seen that end. */
 int spool_drop_open_message(struct spool *spool)
 {
+	int r = 0;
+
 	if (!spool_in_message(spool))
 		return 0;
 	if (waiting_in_message(&spool->waiting) && waiting_drop_open_message(&spool->waiting))
 		return 0;
-	spool_stop_moving(spool);
-	return spool->writer ? spool_note_full(spool, writer_drop_open_message(spool->writer)) : 0;
+	if (spool->writer)
+		r = spool_note_full(spool, writer_drop_open_message(spool->writer));
+	if (r >= 0 && spool->own)
+		r = spool_note_full(spool, writer_drop_open_message(spool->own));
+	return r;
 }
 
 bool spool_in_message(const struct spool *spool)

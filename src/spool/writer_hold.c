@@ -146,14 +146,18 @@ int writer_hand_over(struct writer *writer, struct waiting *waiting)
 	return 0;
 }
 
-/* From the end, so that no more than a step of it is in both files: the other one is cut behind
- * each. */
+/* What is not in either of them was dropped meanwhile: nothing of it stays. Else, from the end, so
+ * that no more than a step of it is in both files: the other one is cut behind each. */
 int writer_move_message(struct writer *writer, struct writer *to, uint64_t max)
 {
 	uint64_t base = writer->committed_size;
 	CLEANUP_FREE uint8_t *memory = malloc(MOVE_STEP);
 	int r = memory ? 0 : -ENOMEM;
 
+	if (r >= 0 && !writer->in_message)
+		r = to->in_message ? 0 : appender_cut(&to->data, 0);
+	if (r < 0 || !writer->in_message)
+		return r < 0 ? r : 1;
 	while (r >= 0 && writer->data.size > base && max > 0) {
 		size_t size = (size_t)MIN(writer->data.size - base, (uint64_t)MOVE_STEP);
 		uint64_t at = writer->data.size - size;

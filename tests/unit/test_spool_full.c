@@ -5,6 +5,7 @@
 #include "test_spool_support.h"
 
 #include "base/io.h"
+#include "spool/cursor.h"
 #include "spool/spool.h"
 
 #define MEMORY_SIZE KIB(16)
@@ -377,6 +378,94 @@ static void test_a_huge_message_moves(void **state)
 	assert_true(from > 20);
 }
 
+static uint64_t follow(struct cursor *cursor)
+{
+	struct record records[64];
+	uint64_t count = 0;
+	ssize_t n;
+
+	while ((n = cursor_next_batch(cursor, records, ARRAY_SIZE(records))) != 0) {
+		assert_true(n > 0);
+		count += (uint64_t)n;
+	}
+	assert_int_equal(cursor_skipped(cursor), 0);
+	return count;
+}
+
+/* While it moves, its segment is seen, which says that the one before is complete. So what comes
+ * when it is dropped, or given up, stands in there. False: no such call failed. */
+static bool follow_dropped(int from, int count, bool gives_up)
+{
+	const struct spool_event event = {.kind = FORMAT_DISCONNECTED};
+	CLEANUP(spool_free) struct spool *spool = open_spool(MIB(64), 0);
+	CLEANUP(cursor_free) struct cursor *cursor = NULL;
+	struct source source = {.size_of = one_huge};
+
+	while (source.number < HUGE_AT || source.at < MIB(5))
+		send_some(spool, &source);
+	assert_int_equal(cursor_open(spool_dir_fd(spool), true, &cursor), 0);
+	plan.calls = plan.failed = 0;
+	plan.part = 0;
+	plan.from = from;
+	plan.count = count;
+	plan.error = ENOSPC;
+	plan.armed = true;
+	assert_int_equal(spool_split(spool), 0);
+	assert_int_equal(follow(cursor), HUGE_AT);
+	plan.armed = !gives_up; /* it tries but once */
+	if (gives_up)
+		assert_int_equal(spool_give_up(spool), 0);
+	assert_int_equal(spool_drop_open_message(spool), 0);
+	assert_false(spool_in_message(spool));
+	assert_int_equal(spool_add_event(spool, &event), 0);
+	plan.armed = false;
+	wait_for_room(spool);
+	assert_int_equal(spool_commit(spool), 0);
+	assert_int_equal(follow(cursor), 1);
+	assert_int_equal(spool_seal(spool), 0);
+	assert_int_equal(follow(cursor), 0);
+	assert_int_equal(check_directory(spool_dir_fd(spool), one_huge).records, HUGE_AT + 1);
+	empty_scratch();
+	return plan.failed > 0;
+}
+
+static void test_a_huge_message_is_dropped(void **state)
+{
+	int from = 1;
+
+	(void)state;
+	while (follow_dropped(from, 1, false) && follow_dropped(from, 3, false) &&
+	       follow_dropped(from, 1, true))
+		from += from < 10 ? 1 : 7;
+	assert_true(from > 20);
+}
+
+/* No segment begins behind the last number. */
+static void test_the_numbers_end(void **state)
+{
+	uint64_t seq = SPOOL_SEQ_MAX - HUGE_AT + 1;
+	char note[64];
+
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		CLEANUP_FD int fd = open_dir(scratch);
+		CLEANUP(spool_free) struct spool *spool = NULL;
+		struct source source = {.size_of = one_huge};
+
+		snprintf(note, sizeof(note), "next %020llu\n", (unsigned long long)(seq - !late));
+		put_file(fd, "lock", note, strlen(note));
+		spool = open_spool(MIB(64), 0);
+		while (source.number < HUGE_AT || source.at < MIB(5))
+			send_some(spool, &source);
+		assert_int_equal(spool_split(spool), late ? -EOVERFLOW : 0);
+		assert_int_equal(spool_give_up(spool), 0);
+		assert_int_equal(spool_seal(spool), 0);
+		assert_int_equal(spool_counters(spool).sealed, 1);
+		spool_free(TAKE_PTR(spool));
+		empty_scratch();
+	}
+}
+
 #define PART 40
 #define PARTS 300
 
@@ -463,6 +552,17 @@ static void test_room_for_a_part(void **state)
 	assert_int_equal(check_directory(spool_dir_fd(spool), large_sizes).messages, 10);
 }
 
+static void append_large(struct spool *spool)
+{
+	static uint8_t memory[MIB(1)];
+	static struct message_batch batch;
+	struct source source = {.size_of = large_sizes};
+
+	source_fill(&source, &batch, memory, sizeof(memory), 1);
+	assert_int_equal(spool_append(spool, &batch), 0);
+	assert_int_equal(spool_commit(spool), 0);
+}
+
 static void append_one(struct spool *spool)
 {
 	static uint8_t memory[MEMORY_SIZE];
@@ -472,6 +572,31 @@ static void append_one(struct spool *spool)
 	source_fill(&source, &batch, memory, sizeof(memory), 1);
 	assert_int_equal(spool_append(spool, &batch), 0);
 	assert_int_equal(spool_commit(spool), 0);
+}
+
+/* A segment of which nothing could be written is deleted. Who has seen it sees its number again. */
+static void test_an_empty_segment_is_followed(void **state)
+{
+	CLEANUP(spool_free) struct spool *spool = open_spool(MIB(1), 0);
+	CLEANUP(cursor_free) struct cursor *cursor = NULL;
+
+	(void)state;
+	for (uint64_t before = 0; before < 2; before++) {
+		cursor_free(TAKE_PTR(cursor));
+		assert_int_equal(cursor_open(spool_dir_fd(spool), true, &cursor), 0);
+		assert_int_equal(follow(cursor), before);
+		plan.room = 1;
+		append_large(spool);
+		assert_true(spool_is_full(spool));
+		assert_int_equal(follow(cursor), 0);
+		assert_int_equal(spool_seal(spool), 0);
+		assert_int_equal(follow(cursor), 0);
+		plan.room = 0;
+		assert_int_equal(spool_retry(spool), 0);
+		assert_int_equal(follow(cursor), 1);
+		assert_int_equal(spool_seal(spool), 0);
+		assert_int_equal(follow(cursor), 0);
+	}
 }
 
 /* How many messages the first record of a segment says were dropped. */
@@ -585,9 +710,12 @@ int main(void)
 		TEST(test_given_up),
 		TEST(test_split),
 		TEST(test_a_huge_message_moves),
+		TEST(test_a_huge_message_is_dropped),
+		TEST(test_the_numbers_end),
 		TEST(test_the_end_of_a_message_waits),
 		TEST(test_a_gap_waits),
 		TEST(test_room_for_a_part),
+		TEST(test_an_empty_segment_is_followed),
 		TEST(test_a_gap_is_given_up),
 		TEST(test_a_gap_of_an_earlier_run),
 	};
