@@ -22,7 +22,6 @@ from harness import LIMIT, disk_held
 from servers.hostile import HostileServer
 from torture import Dice, Ledger, LossyLedger, Source, keeper_environment
 
-KILLS_PER_STORY = 25
 CAP = 4 << 20
 RUNS_PER_STORY = 100  # some end before they are killed
 PR_SET_CHILD_SUBREAPER = 36
@@ -94,6 +93,10 @@ class Story:
     keeps = True  # with --keep
     waits = 1000, 30_000  # microseconds before a kill
     restarts = 10  # one time in so many, several starts are killed
+    calls = 1, 600  # the one at which it is killed
+    most = 1500  # messages of a run
+    source = Source
+    kills = 25
 
     def __init__(self, tools, service, place, dice):
         self.tools, self.service, self.place, self.dice = tools, service, place, dice
@@ -110,19 +113,26 @@ class Story:
     def where(self):
         return ["--spool", self.spool]
 
+    def start_options(self):
+        """Of starts that are killed."""
+        return []
+
+    def urls(self):
+        return [self.service.url]
+
     def close(self):
         """Of what lies outside the place, nothing stays."""
 
     def start(self, how, options, environment, **source_options):
         self.run += 1
-        source = Source(self.dice, self.run, **source_options)
+        source = self.source(self.dice, self.run, **source_options)
         self.ledger.add(source)
         self.service.source = source
         rest = {"command": ["--", self.tools.keeper, self.handed, "{}"], "keep": ["--keep"],
                 "stdout": []}[how]
         with open(self.place / "out", "wb") as out, open(self.place / "err", "wb") as err:
             process = subprocess.Popen(
-                [self.tools.program, "capture", self.service.url, *self.where(), *options, *rest], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
+                [self.tools.program, "capture", *self.urls(), *self.where(), *options, *rest], stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                 env={**self.tools.environment, **environment})
         return source, process
 
@@ -200,9 +210,9 @@ class Story:
                                               dice.choice([0, 2, 5])))
         exact = self.tools.library and dice.once_in(2)
         if exact:
-            environment.update(self.kill_at(dice.log_uniform(1, 600)))
+            environment.update(self.kill_at(dice.log_uniform(*self.calls)))
         source, process = self.start(how, self.options(), environment,
-                                     size=dice.choice(self.sizes))
+                                     most=self.most, size=dice.choice(self.sizes))
         wait = dice.log_uniform(*self.waits) / 1e6
         time.sleep(wait / 2)
         follower = self.follow() if self.tools.follows and dice.once_in(4) else None
@@ -221,7 +231,7 @@ class Story:
         for _ in range(self.dice.randrange(2, 6)):
             environment = {**keeper_environment(self.run + 1),
                            **self.kill_at(self.dice.log_uniform(1, 60))}
-            source, process = self.start("command", [], environment, most=5)
+            source, process = self.start("command", self.start_options(), environment, most=5)
             held = self.settle(process, source, "command")
             self.count["at a start"] += 1
         return held
@@ -345,7 +355,7 @@ class EphemeralStory(Story):
         environment = keeper_environment(self.run + 1, slow=self.dice.choice([0, 2, 5]))
         exact = self.tools.library and self.dice.once_in(2)
         if exact:
-            environment.update(self.kill_at(self.dice.log_uniform(1, 600)))
+            environment.update(self.kill_at(self.dice.log_uniform(*self.calls)))
         source, process = self.start(how, self.options(), environment)
         if not exact:
             time.sleep(self.dice.log_uniform(*self.waits) / 1e6)
@@ -371,31 +381,3 @@ class EphemeralStory(Story):
         while self.count["kills"] < kills and self.run < RUNS_PER_STORY:
             self.kill_once()
         return self.count
-
-
-def kind_of_story(tools, dice):
-    if tools.knows("--on-full") and dice.once_in(6):
-        return SmallDiskStory if tools.knows("--min-free") and dice.once_in(3) and \
-            os.getuid() == 0 else FullStory
-    return EphemeralStory if tools.knows("--ephemeral") and dice.once_in(8) else Story
-
-
-def stories(tools, root, worker, kills):
-    """Story after story, until there were so many kills. Returns what happened how often."""
-    libc.prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
-    service, total, number = Service(), collections.Counter(), 0
-    while total["kills"] < kills:
-        place = root / f"story{worker}.{number}"
-        dice = Dice("kills", worker, number)
-        story = kind_of_story(tools, dice)(tools, service, place, dice)
-        try:
-            total += story.play(min(KILLS_PER_STORY, kills - total["kills"]))
-        except AssertionError as failure:
-            raise AssertionError(f"seed {torture.SEED}, story {worker}.{number} in {place}, run "
-                                 f"{story.run}: {failure}") from failure
-        finally:
-            story.close()
-        shutil.rmtree(place)
-        number += 1
-    service.finish()
-    return total

@@ -8,7 +8,8 @@ import pytest
 import torture
 from apart import Apart, results
 from harness import SANITIZED, weir_path
-from kills import Tools, stories
+from kill_stories import stories
+from kills import Tools
 from torture import KILL_SOURCE, LIBRARY, build, build_keeper
 
 

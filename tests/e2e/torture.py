@@ -41,11 +41,12 @@ class Dice(random.Random):
 
 class Source:
     """The messages that one run is sent: `most` of them at most, each with its number."""
+    least, writes = 1, (1, 100_000)  # messages, bytes
 
     def __init__(self, dice, run, most=1500, size=300):
         # Dice of its own, since a thread of its own throws them.
         self.run, self._dice = run, Dice(dice.getrandbits(64))
-        self.payloads = [self._payload(n, size) for n in range(dice.log_uniform(1, most))]
+        self.payloads = [self._payload(n, size) for n in range(dice.log_uniform(self.least, most))]
 
     def _payload(self, number, size):
         dice = self._dice
@@ -61,12 +62,12 @@ class Source:
     def script(self, connection: Connection):
         """Sends them in pieces that end anywhere. The client may go away at any time."""
         dice = self._dice
-        stream = b"".join(map(self._frames, self.payloads))
+        stream = memoryview(b"".join(map(self._frames, self.payloads)))
         pause = dice.choice([0, 0, 0.0005, 0.003])
         try:
             connection.upgrade()
             while stream:
-                size = dice.log_uniform(1, 100_000)
+                size = dice.log_uniform(*self.writes)
                 connection.send(stream[:size])
                 stream = stream[size:]
                 time.sleep(pause)
