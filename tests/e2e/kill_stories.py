@@ -65,8 +65,9 @@ class LossySplitLedger(Splits, LossyLedger):
 class LargeStory(Story):
     sizes = [30_000, 200_000]
     most = 30
-    waits = 2000, 150_000
-    calls = 1, 250
+    waits = 20_000, 150_000
+    calls = 20, 300
+    restarts = 40
     source = LargeSource
     kills = 5  # each takes as long as a dozen of others
 
@@ -111,6 +112,7 @@ class LargeStory(Story):
         held = super().settle(*arguments)
         used = disk_held(self.spool)[1] if self.spool.is_dir() else 0
         assert used <= CAP, f"{used} bytes of disk, of {CAP} that were allowed"
+        self.count["killed while one moved"] += len(list(self.spool.glob("*.index.open"))) > 1
         return held
 
     def end(self):
