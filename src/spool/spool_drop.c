@@ -250,3 +250,35 @@ int spool_record_last_loss(struct spool *spool)
 	spool->free.ns = 0;
 	return spool_record_loss(spool);
 }
+
+int spool_give_up(struct spool *spool)
+{
+	int r = 0, moved = 0;
+
+	spool_recall_loss(spool);
+	waiting_clear(&spool->waiting);
+	if (spool->full == 0)
+		return 0;
+	if (spool->writer)
+		r = writer_give_up(spool->writer);
+	if (spool->own)
+		moved = spool_stop_moving(spool);
+	spool->full = 0;
+	return r < 0 ? r : moved;
+}
+
+/* A message whose end waits is not open, though its writer has not seen that end. */
+int spool_drop_open_message(struct spool *spool)
+{
+	int r = 0;
+
+	if (!spool_in_message(spool))
+		return 0;
+	if (waiting_in_message(&spool->waiting) && waiting_drop_open_message(&spool->waiting))
+		return 0;
+	if (spool->writer)
+		r = spool_note_full(spool, writer_drop_open_message(spool->writer));
+	if (r >= 0 && spool->own)
+		r = spool_note_full(spool, writer_drop_open_message(spool->own));
+	return r;
+}

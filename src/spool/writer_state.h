@@ -1,5 +1,5 @@
-/* What a writer is made of: shared by writer.c, which puts messages into a segment, and
- * writer_hold.c, which keeps in memory what finds no room in it. */
+/* What a writer is made of: shared by writer.c, which puts messages into a segment, writer_files.c,
+ * which has its files, and writer_hold.c, which keeps in memory what finds no room in them. */
 #ifndef WEIR_SPOOL_WRITER_STATE_H
 #define WEIR_SPOOL_WRITER_STATE_H
 
@@ -30,6 +30,13 @@ struct writer {
 	size_t entry_count;
 	uint8_t entries[WRITER_ENTRIES_MAX][FORMAT_ENTRY_SIZE];
 };
+
+/* Makes both files, and writes the header. Errors: those of tempfile_open() and write(2); then
+ * there is none. */
+int writer_open_files(struct writer *writer);
+
+/* Where there is a cap, it is what the files really take that must stay below it. */
+void writer_measure(struct writer *writer);
 
 /* Forgets what was appended since the last commit, and touches no file. */
 void writer_forget_pending(struct writer *writer);
