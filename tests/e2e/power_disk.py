@@ -223,6 +223,9 @@ class Images:
             self._write(fd, entry)
         os.close(fd)
         self._done = last
+        # A new file: mount takes a loop device again that is not quite gone, for whoever looked at
+        # it just then, and with it what it remembers of the last image.
+        self._image.unlink(missing_ok=True)
         copy_holes(self._certain, self._image)
         fd = os.open(self._image, os.O_RDWR)
         how, share = dice.choice(HOW), dice.random()
