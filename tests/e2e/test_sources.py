@@ -88,12 +88,12 @@ def test_one_that_ends_does_not_stop_the_others(weir, serve):
 
 
 TROUBLES = {
-    "404": (answering("404 Not Found"), 3, "404"),
+    "404": (answering("404 Not Found"), 3, "404 Not Found"),
     "hang-up": (lambda connection: None, 3, "hung up"),
     "FIN": (lambda connection: connection.upgrade(), 4, "without a Close"),
     "violation": (lambda connection: (connection.upgrade(more=b"\xff\xff"),
                                       connection.wait_end()), 4, "broke the WebSocket protocol"),
-    "1008": (lambda connection: (connection.upgrade(), connection.finish(1008)), 4, "1008"),
+    "1008": (lambda connection: (connection.upgrade(), connection.finish(1008)), 4, "with code 1008"),
 }
 
 
