@@ -11,7 +11,6 @@
 #include "cli/program.h"
 #include "cli/say.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 

@@ -5,12 +5,10 @@
  */
 #include "pipeline/state.h"
 
-#include "base/clock.h"
 #include "websocket/close.h"
 #include "websocket/session.h"
 
 #include <errno.h>
-#include <string.h>
 
 _Static_assert(SPOOL_ROOM_MIN >= SESSION_ROOM_MIN, "a session can go on with any room there is");
 

@@ -9,8 +9,6 @@
 #include "base/clock.h"
 #include "websocket/close.h"
 
-#include <errno.h>
-
 #define WAIT_MIN_NS (100 * NS_PER_MS)
 #define WAIT_MAX_NS NS_PER_S
 #define TELL_AGAIN_NS (60 * NS_PER_S)

@@ -146,22 +146,13 @@ static bool is_still_open(const struct cursor *cursor)
 	       named.st_dev == held.st_dev;
 }
 
-static bool has_index(const struct cursor *cursor, const char *suffix)
-{
-	char name[FORMAT_NAME_SIZE];
-	struct stat status;
-
-	format_name(name, cursor->seq, suffix);
-	return fstatat(cursor->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       status.st_size >= FORMAT_HEADER_SIZE;
-}
-
 /* Whether a segment begins with the next number: then the one before it is complete, whatever name
  * its index has, and all of it was read. One without a header may come to nothing. */
 static bool has_successor(const struct cursor *cursor)
 {
 	return cursor->seq > cursor->first_seq &&
-	       (has_index(cursor, FORMAT_OPEN_SUFFIX) || has_index(cursor, FORMAT_INDEX_SUFFIX));
+	       (cursor_index_size(cursor, cursor->seq, FORMAT_OPEN_SUFFIX) >= FORMAT_HEADER_SIZE ||
+		cursor_index_size(cursor, cursor->seq, FORMAT_INDEX_SUFFIX) >= FORMAT_HEADER_SIZE);
 }
 
 /* An open segment is not any more: it goes on in the sealed one, or it was deleted. */

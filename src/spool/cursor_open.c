@@ -55,14 +55,21 @@ int cursor_refresh(struct cursor *cursor)
 	return 0;
 }
 
-static bool is_header_missing(const struct cursor *cursor, uint64_t first_seq)
+off_t cursor_index_size(const struct cursor *cursor, uint64_t first_seq, const char *suffix)
 {
 	char name[FORMAT_NAME_SIZE];
 	struct stat status;
 
-	format_name(name, first_seq, FORMAT_OPEN_SUFFIX);
-	return fstatat(cursor->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       status.st_size < FORMAT_HEADER_SIZE;
+	format_name(name, first_seq, suffix);
+	return fstatat(cursor->dir_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ? -1
+									       : status.st_size;
+}
+
+static bool is_header_missing(const struct cursor *cursor, uint64_t first_seq)
+{
+	off_t size = cursor_index_size(cursor, first_seq, FORMAT_OPEN_SUFFIX);
+
+	return size >= 0 && size < FORMAT_HEADER_SIZE;
 }
 
 /* −ENODATA: there is no header yet. One that is there may have been written in this moment, so it

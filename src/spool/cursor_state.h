@@ -31,6 +31,9 @@ void cursor_place(struct cursor *cursor);
 /* Looks at the directory again. Errors: those of listing_read(). */
 int cursor_refresh(struct cursor *cursor);
 
+/* Of an index of the segment with this number; −1: there is none. */
+off_t cursor_index_size(const struct cursor *cursor, uint64_t first_seq, const char *suffix);
+
 /* Opens a segment, which may be sealed by its owner in the same moment. −ENODATA: it has no header
  * yet. Else the errors of reader_open(). */
 int cursor_open_reader(const struct cursor *cursor, const struct listing_entry *entry,

@@ -16,7 +16,6 @@
 #include "spool/segment.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 static int delete_drafts(int dir_fd, uint64_t seq)

@@ -20,9 +20,6 @@
 #include "spool/tail.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
 
 /* In the order in which they are put aside: an index that is left alone is deleted. */
 static const char *const own_suffixes[] = {

@@ -15,7 +15,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 
 #define PIECE KIB(64)
 #define HEAD_SIZE 18 /* of a frame, at most */

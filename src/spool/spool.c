@@ -9,7 +9,6 @@
 #include "spool/space.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Finds or makes the directory, with what an earlier run has left in it. */
 static int open_directory(struct spool *spool)

@@ -13,7 +13,6 @@
 #include "spool/input.h"
 
 #include <errno.h>
-#include <string.h>
 #include <tempfile.h>
 
 #define ENTRIES_AT_ONCE 2048

@@ -183,9 +183,9 @@ int spool_seal(struct spool *spool)
 	}
 	if (spool->writer)
 		r = spool_seal_committed(spool);
+	/* Without a writer it is sealed, and something else has failed. */
 	if (spool->writer)
-		r = spool_note_full(spool,
-				    r); /* else it is sealed, and something else has failed */
+		r = spool_note_full(spool, r);
 	else if (spool->unmade)
 		delete_unmade(spool);
 	return committed < 0 ? committed : r;

@@ -16,7 +16,6 @@
 #include "websocket/output.h"
 
 #include <errno.h>
-#include <string.h>
 
 #define GRANTS_PER_TURN 64 /* some MiB unpacked, then it is somebody else's turn */
 
